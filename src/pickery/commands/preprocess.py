@@ -1,0 +1,28 @@
+"""`pickery preprocess`: the prepared set alone."""
+
+from __future__ import annotations
+
+from pickery.config.schema import PreprocessConfig
+from pickery.terminal import Terminal
+
+
+def run(config: PreprocessConfig) -> None:
+    """Prepare micrographs, and say where they are."""
+    from pickery.formats.micrographs import find_micrographs
+    from pickery.training.inputs import mrc_root, prepare_files
+
+    with Terminal() as terminal:
+        assert config.data.micrographs is not None
+        files = find_micrographs(config.data.micrographs)
+        result = prepare_files(files, config.preprocess, config.seed, terminal)
+        terminal.rest()
+        for name, reason in result.skipped.items():
+            terminal.warn(f"left out {name}: {reason}")
+        rows, columns = result.set.shapes[0]
+        terminal.say(
+            f"{len(result.set)} micrographs prepared ({result.reused} of them already were), the first one "
+            f"{columns} x {rows} pixels"
+        )
+        terminal.say(f"  set        {result.set.directory}")
+        if config.preprocess.write_mrc:
+            terminal.say(f"  MRC files  {mrc_root(config.preprocess) / result.set.directory.name}")

@@ -1,0 +1,27 @@
+"""`pickery simulate`: micrographs with known particles, to a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pickery.config.schema import SimulateConfig
+from pickery.terminal import Terminal
+
+
+def run(config: SimulateConfig) -> None:
+    """Simulate a data set, and say what to do with it."""
+    from pickery.simulation.data_set import write_data_set
+    from pickery.simulation.settings import SimulationSettings
+
+    with Terminal() as terminal:
+        assert config.simulation.out is not None
+        settings = SimulationSettings(**config.simulation.model_dump(exclude={"out"}))
+        made = write_data_set(Path(config.simulation.out), settings, progress=terminal.simulating)
+        terminal.rest()
+        terminal.head(f"{settings.micrographs} micrographs in {made.micrographs}")
+        terminal.say(f"  picks      {made.picks} (a part of the particles)")
+        terminal.say(f"  truth      {made.truth} (all of them)")
+        terminal.say(
+            f"to train:    pickery train data.micrographs={made.micrographs} data.picks={made.picks} "
+            f"data.expected_particles={settings.expected_particles:g} preprocess.downsample=4"
+        )

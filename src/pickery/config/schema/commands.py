@@ -1,0 +1,72 @@
+"""What each command is given: the groups of settings, put together."""
+
+from pydantic import Field
+
+from pickery.config.schema.base import Folder, Settings
+from pickery.config.schema.data import DataGroup, MicrographsGroup, PreprocessGroup
+from pickery.config.schema.simulation import SimulateGroup, SimulationGroup
+from pickery.config.schema.tracking import TrackerGroup, TrackingGroup, UiGroup
+from pickery.config.schema.training import (
+    EvaluationGroup,
+    LossGroup,
+    ModelGroup,
+    OptimizerGroup,
+    SamplerGroup,
+    TrainerGroup,
+)
+
+
+class TrainConfig(Settings):
+    """All settings of `pickery train`."""
+
+    data: DataGroup
+    preprocess: PreprocessGroup
+    sampler: SamplerGroup
+    model: ModelGroup
+    loss: LossGroup
+    optimizer: OptimizerGroup
+    trainer: TrainerGroup
+    evaluation: EvaluationGroup
+    tracking: TrackingGroup
+    simulation: SimulationGroup
+    seed: int = Field(0, ge=0, le=2**32 - 1, description="Everything random follows from it and the step.")
+    run_dir: Folder | None = Field(
+        None, description="Folder of the run. null: runs/train-…, named after the settings that change the result."
+    )
+
+
+class PreprocessConfig(Settings):
+    """All settings of `pickery preprocess`."""
+
+    data: MicrographsGroup
+    preprocess: PreprocessGroup
+    seed: int = Field(0, ge=0, le=2**32 - 1, description="The sampled pixels follow from it.")
+
+
+class SimulateConfig(Settings):
+    """All settings of `pickery simulate`."""
+
+    simulation: SimulateGroup
+
+
+class UiConfig(Settings):
+    """All settings of `pickery ui`."""
+
+    tracking: TrackerGroup
+    ui: UiGroup
+
+
+Config = TrainConfig | PreprocessConfig | SimulateConfig | UiConfig
+
+SCHEMAS: dict[str, type[Settings]] = {
+    "train": TrainConfig,
+    "preprocess": PreprocessConfig,
+    "simulate": SimulateConfig,
+    "ui": UiConfig,
+}
+"""The settings of each command, by its name on the command line."""
+
+
+def command_of(config: Settings) -> str:
+    """Give the command whose settings these are."""
+    return next(command for command, schema in SCHEMAS.items() if type(config) is schema)

@@ -1,0 +1,114 @@
+"""Which micrographs and picks, how they are split, and how micrographs are prepared."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from pickery.config.schema.base import Files, Folder, Settings
+
+
+class MicrographsGroup(Settings):
+    """The micrographs to prepare."""
+
+    micrographs: Files | None = Field(
+        None,
+        description="The micrographs: a folder, a glob in quotes, a list file (.txt, .csv, .star), one file, or a "
+        "list of these.",
+    )
+
+
+class DataGroup(MicrographsGroup):
+    """Micrographs, picks, and what is held out."""
+
+    source: Literal["files", "simulated"] = Field(
+        "files",
+        description="Where the data come from. Chosen by data=files or data=simulated; data=files is taken by itself "
+        "as soon as data.micrographs or data.picks is given.",
+    )
+    picks: Files | None = Field(
+        None,
+        description="The labelled particle centres: a file, a folder of files, or a glob in quotes. The kind by "
+        "the ending.",
+    )
+    expected_particles: float | None = Field(
+        None,
+        gt=0,
+        description="Average number of particles actually present in one micrograph, labelled or not. Required: "
+        "count them in two or three micrographs and take the mean. It sets pi, and must be above the mean number of "
+        "picks for a GE objective.",
+    )
+    radius: int = Field(
+        3,
+        ge=0,
+        description="Regions (pixels of the downsampled micrograph) within this distance of a pick are positive. "
+        "About an eighth of the particle's diameter is usual.",
+    )
+    test_fraction: float = Field(
+        0.2,
+        ge=0,
+        lt=1,
+        description="Share of the picked micrographs held out, to choose the best epoch. 0 is not recommended: "
+        "training figures would then choose it.",
+    )
+    test_micrographs: Files | None = Field(
+        None, description="Micrographs held out, given apart; data.test_fraction is then not used."
+    )
+    test_picks: Files | None = Field(None, description="The picks of data.test_micrographs.")
+    folds: int | None = Field(
+        None, ge=2, description="Number of folds of which one, data.fold, is held out instead of data.test_fraction."
+    )
+    fold: int | None = Field(None, ge=0, description="The fold held out, 0 for the first.")
+    picks_per_micrograph: int | None = Field(
+        None,
+        ge=1,
+        description="Train on no more than this many picks of each micrograph, drawn at random; held-out micrographs "
+        "keep all of theirs. null: all.",
+    )
+    unpicked: Literal["keep", "drop"] = Field(
+        "keep",
+        description="What becomes of micrographs without picks: keep them as unlabeled training data, or drop them "
+        "(when nobody looked at them).",
+    )
+    flip_y: bool = Field(False, description="Whether the picks' y axis points the other way.")
+    coordinate_scale: float = Field(
+        1.0,
+        gt=0,
+        description="Factor from the picks' coordinates to full-size pixels: 4 for picks made on micrographs binned "
+        "by 4.",
+    )
+    particle_diameter: float | None = Field(
+        None,
+        gt=0,
+        description="Longest diameter of the particle, Å. It sets evaluation.extraction_radius where that is null.",
+    )
+    pixel_size: float | None = Field(
+        None, gt=0, description="Pixel size of the full-size micrographs, Å. null: as their headers say."
+    )
+
+
+class PreprocessGroup(Settings):
+    """Downsampling and normalisation."""
+
+    downsample: float = Field(
+        16.0,
+        ge=1,
+        description="Factor by which micrographs shrink; need not be whole. Choose it so that a particle is at most "
+        "about half a patch wide (35 regions for resnet8): 16 suits 7676 x 7420 pixels, 4 to 8 most others.",
+    )
+    method: Literal["gmm", "affine"] = Field(
+        "gmm",
+        description="Normalisation: by the background of a two-component Gaussian mixture, or by plain mean and "
+        "standard deviation.",
+    )
+    pixel_sampling: int = Field(
+        1, ge=1, description="Fit the mixture to one pixel in this many. 1, all, costs little here (method=gmm)."
+    )
+    iterations: int = Field(100, ge=1, description="Most EM steps of the mixture's fit (method=gmm).")
+    workers: int = Field(
+        4, ge=0, description="Processes that prepare micrographs, four or more recommended; below 2 means one."
+    )
+    write_mrc: bool = Field(False, description="Whether the prepared micrographs are also written as MRC files.")
+    skip_bad: bool = Field(
+        False, description="Whether an unusable micrograph is left out and listed; false: it stops the program."
+    )
+    store: Folder = Field("prepared", description="Folder that keeps prepared micrographs, found again by content.")

@@ -1,0 +1,1 @@
+"""From prepared micrographs and picks to minibatches: split, labelled regions, what to cut, patches on the device."""

@@ -1,0 +1,191 @@
+"""Which micrograph each pick lies on, and where: names matched, coordinates scaled and flipped to full-size pixels."""
+
+import difflib
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pickery.errors import InputError
+from pickery.formats.contract import PickTable
+from pickery.formats.images import bare_name
+from pickery.formats.micrographs import MicrographFile
+
+
+@dataclass(frozen=True, eq=False)
+class AssignedPicks:
+    """Picks by micrograph.
+
+    Attributes
+    ----------
+    points
+        Name of each micrograph given → float64 (n, 2), (x, y) centres in full-size pixels; (0, 2) where it has none.
+    scores
+        The same keys → float64 (n,), nan where there is none.
+    unmatched
+        Name in the table that is no micrograph's → how many picks it has.
+    outside
+        Micrograph's name → how many of its picks lie outside the image and were left out; only those that have some.
+    """
+
+    points: dict[str, NDArray[np.float64]]
+    scores: dict[str, NDArray[np.float64]]
+    unmatched: dict[str, int]
+    outside: dict[str, int]
+
+
+def assign_picks(
+    table: PickTable,
+    micrographs: Sequence[MicrographFile],
+    shapes: Mapping[str, tuple[int, int]],
+    *,
+    flip_y: bool = False,
+    coordinate_scale: float = 1.0,
+    setting: str = "data.picks",
+) -> AssignedPicks:
+    """Assign picks to micrographs and turn them into full-size pixels of their arrays.
+
+    A name in the table fits the micrograph that has the same file name without extension; where several have, the one
+    whose folders agree with it furthest, counted from the file upwards. Of two names with different folders that fit
+    one micrograph, the one that agrees further has it.
+
+    Parameters
+    ----------
+    shapes
+        Micrograph's name → (rows, columns).
+    flip_y
+        Whether the picks' micrographs have their rows in the opposite order: row r is then row rows - 1 - r.
+    coordinate_scale
+        Full-size pixels per pixel of the table; applied before the flip.
+    setting
+        Named in messages.
+
+    Raises
+    ------
+    InputError
+        A name fits two micrographs equally well or the reverse, no name fits, or all picks lie outside.
+    """
+    if not (np.isfinite(coordinate_scale) and coordinate_scale > 0):
+        raise InputError(
+            f"data.coordinate_scale={coordinate_scale:g} must be above 0: give full-size pixels per pixel."
+        )
+    place_of = _match(dict.fromkeys(table.micrograph), micrographs, setting)
+    counts = Counter(table.micrograph)
+    unmatched = {name: count for name, count in counts.items() if name not in place_of}
+    if not place_of:
+        raise _nothing_matches(list(counts), micrographs, setting, table.source)
+
+    place = np.fromiter((place_of.get(name, -1) for name in table.micrograph), np.int64, len(table))
+    order = np.argsort(place, kind="stable")
+    bounds = np.searchsorted(place[order], np.arange(len(micrographs) + 1))
+    points, scores, outside = {}, {}, {}
+    for index, micrograph in enumerate(micrographs):
+        own = order[bounds[index] : bounds[index + 1]]
+        rows, columns = shapes[micrograph.name]
+        x, y = table.x[own] * coordinate_scale, table.y[own] * coordinate_scale
+        if flip_y:
+            y = rows - 1 - y
+        # the pixel that a centre falls on is floor(v + 0.5)
+        inside = (x >= -0.5) & (x < columns - 0.5) & (y >= -0.5) & (y < rows - 0.5)
+        points[micrograph.name] = np.column_stack((x, y))[inside]
+        scores[micrograph.name] = table.score[own][inside]
+        if not inside.all():
+            outside[micrograph.name] = int(np.count_nonzero(~inside))
+    if not any(map(len, points.values())):
+        matched = place >= 0
+        raise InputError(
+            f"{setting}={table.source} has all its {np.count_nonzero(matched)} picks outside the micrographs (x from"
+            f" {table.x[matched].min():g} to {table.x[matched].max():g}, y from {table.y[matched].min():g} to"
+            f" {table.y[matched].max():g}, and the first micrograph has {shapes[micrographs[0].name][1]} ×"
+            f" {shapes[micrographs[0].name][0]} pixels): correct data.coordinate_scale={coordinate_scale:g} or"
+            f" data.flip_y={str(flip_y).lower()}, or give the micrographs that were picked."
+        )
+    return AssignedPicks(points, scores, unmatched, outside)
+
+
+@dataclass
+class _Claims:
+    """The names in the table that fit one micrograph."""
+
+    agreeing: list[str] = field(default_factory=list)
+    differing: dict[str, int] = field(default_factory=dict)  # some folder differs → how many agree before it
+
+
+def _match(
+    names: Sequence[str] | Mapping[str, None], micrographs: Sequence[MicrographFile], setting: str
+) -> dict[str, int]:
+    """Index of the micrograph of each name that has one."""
+    by_name = {micrograph.name: index for index, micrograph in enumerate(micrographs)}
+    by_bare_name: dict[str, list[int]] = {}
+    for index, micrograph in enumerate(micrographs):
+        by_bare_name.setdefault(bare_name(micrograph.path.name), []).append(index)
+    folders = [_folders(os.fspath(micrograph.path)) for micrograph in micrographs]
+
+    claims: dict[int, _Claims] = {}
+    for name in names:
+        own_folders = _folders(name)
+        candidates = by_bare_name.get(bare_name(name), [])
+        agreement = {index: _common(own_folders, folders[index]) for index in candidates}
+        best = [index for index in candidates if agreement[index] == max(agreement.values())]
+        if name in by_name:
+            claims.setdefault(by_name[name], _Claims()).agreeing.append(name)
+        elif len(best) > 1:
+            raise InputError(
+                f"{setting} names {name}, which fits both {micrographs[best[0]].path} and {micrographs[best[1]].path}:"
+                " write the folder before the name, or give the micrographs of one folder."
+            )
+        elif best and agreement[best[0]] == len(own_folders):
+            claims.setdefault(best[0], _Claims()).agreeing.append(name)
+        elif best:
+            claims.setdefault(best[0], _Claims()).differing[name] = agreement[best[0]]
+    return {name: index for index, claim in claims.items() for name in _settled(claim, micrographs[index], setting)}
+
+
+def _settled(claims: _Claims, micrograph: MicrographFile, setting: str) -> list[str]:
+    """Names that the micrograph keeps: one with differing folders only if no other name fits it better."""
+    if any(_folders(name) for name in claims.agreeing) or not claims.differing:
+        return claims.agreeing
+    most = max(claims.differing.values())
+    best = [name for name, agreement in claims.differing.items() if agreement == most]
+    distinct = {(_folders(name), bare_name(name)): name for name in best}
+    if len(distinct) > 1:
+        first, second = list(distinct.values())[:2]
+        raise InputError(
+            f"{setting} names {first} and {second}, which both fit {micrograph.path}: give the micrographs of both, in"
+            " folders of those names, or leave the picks of one out."
+        )
+    return [*claims.agreeing, *best]
+
+
+def _folders(name: str) -> tuple[str, ...]:
+    """Folders of a path, the nearest first."""
+    parts = PurePosixPath(os.path.normpath(name)).parts[:-1]
+    return tuple(part for part in reversed(parts) if part != "..")
+
+
+def _common(first: Sequence[str], second: Sequence[str]) -> int:
+    """How many of the nearest folders agree."""
+    agreeing = [a == b for a, b in zip(first, second, strict=False)]
+    return agreeing.index(False) if False in agreeing else len(agreeing)
+
+
+def _nothing_matches(names: list[str], micrographs: Sequence[MicrographFile], setting: str, source: str) -> InputError:
+    own = [micrograph.name for micrograph in micrographs]
+    message = f"{setting}={source} names {len(names)} micrographs, none of them among the {len(own)} given"
+    if not own:
+        return InputError(f"{message}: give the micrographs that were picked.")
+    for name in names[:20]:
+        near = difflib.get_close_matches(bare_name(name), own, n=3, cutoff=0.6)
+        if near:
+            return InputError(
+                f"{message} ({name} is not, {' or '.join(near)} is nearest): make the names the same, or give the"
+                " micrographs that were picked."
+            )
+    return InputError(
+        f"{message} (picks on {', '.join(names[:2])}; micrographs {', '.join(own[:2])}): give the picks of these"
+        " micrographs, or the micrographs that were picked."
+    )

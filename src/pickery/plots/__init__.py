@@ -1,0 +1,12 @@
+"""Plots: data in, matplotlib figures out.
+
+Reads no run, logs nothing, and never touches pyplot, so any thread or worker may draw. Only `save_figure` writes.
+matplotlib itself is imported when something is drawn.
+"""
+
+from pickery.plots.curves import plot_metrics, plot_precision
+from pickery.plots.picks import plot_picks
+from pickery.plots.precision_recall import plot_precision_recall
+from pickery.plots.style import save_figure
+
+__all__ = ["plot_metrics", "plot_picks", "plot_precision", "plot_precision_recall", "save_figure"]

@@ -1,0 +1,70 @@
+"""Building a prepared set so that it is there whole or not at all, and by one process at a time."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+from pickery.preprocess.index import is_whole, sync_folder
+
+
+@contextmanager
+def building(store: Path, key: str) -> Iterator[Path | None]:
+    """Hold the right to build the set of a key: gives an empty folder to build in, gone at the end of the block.
+
+    Gives None where another process has built the set in the meantime. Leftovers of processes that died are removed.
+    """
+    from filelock import FileLock
+
+    locks = store / ".locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    with FileLock(locks / f"{key}.lock"):
+        _remove_leftovers(store, locks, key)
+        if is_whole(store / key):
+            yield None
+            return
+        folder = store / f".{key}.{uuid4().hex}"
+        folder.mkdir()
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def put_in_place(folder: Path, target: Path) -> None:
+    """Give a whole set its name. One that is there already stays if it is whole, and is replaced if it is damaged."""
+    if is_whole(target):
+        return
+    if target.exists():
+        # Out of the way first: a folder can only replace an empty one. A leftover by its name, should this be the end.
+        aside = folder.with_name(f"{folder.name}.damaged")
+        os.rename(target, aside)
+        shutil.rmtree(aside, ignore_errors=True)
+    try:
+        os.rename(folder, target)
+    except OSError:
+        if not is_whole(target):  # without that lock, or where locks do nothing, another may have been first
+            raise
+    sync_folder(target.parent)
+
+
+def _remove_leftovers(store: Path, locks: Path, own_key: str) -> None:
+    """Remove folders whose builder is dead: whoever builds a set holds its lock, which ends with the process."""
+    from filelock import FileLock, Timeout
+
+    for folder in store.glob(".*.*"):
+        key = folder.name.split(".")[1]
+        if not folder.is_dir():
+            continue
+        if key == own_key:
+            shutil.rmtree(folder, ignore_errors=True)
+            continue
+        try:
+            with FileLock(locks / f"{key}.lock", timeout=0):
+                shutil.rmtree(folder, ignore_errors=True)
+        except Timeout:
+            continue  # being built

@@ -1,0 +1,183 @@
+"""What a person sees of a run: one progress display in a terminal, plain lines in a pipe, and all lines in log.txt."""
+
+from __future__ import annotations
+
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TextIO
+
+if TYPE_CHECKING:
+    from pickery.training.history import Epoch
+
+
+class Terminal:
+    """Tells of a run (a `pickery.training.listener.Listener`).
+
+    Parameters
+    ----------
+    stream
+        Where lines go; a terminal gets a progress display and colours.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        from rich.console import Console
+
+        self._console = Console(file=stream or sys.stdout, highlight=False, soft_wrap=True)
+        self._plain = not self._console.is_terminal
+        self._log: TextIO | None = None
+        self._unlogged: list[str] = []
+        self._progress: Any = None
+        self._task: Any = None
+        self._began = time.monotonic()
+        self._first_epoch: int | None = None
+        self._table_shown = False
+        self._prepared_told = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.rest()
+        if self._log is not None:
+            self._log.close()
+            self._log = None
+
+    def keep_log(self, path: Path) -> None:
+        """Keep all lines, those said so far included, at the end of this file."""
+        self._log = path.open("a", encoding="utf-8")
+        for line in self._unlogged:
+            self._log.write(line)
+        self._unlogged.clear()
+        self._log.flush()
+
+    def log(self, text: str) -> None:
+        """Write lines to the log alone."""
+        stamp = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        lines = "".join(f"{stamp} {line}\n" for line in text.splitlines())
+        if self._log is None:
+            self._unlogged.append(lines)
+            return
+        try:
+            self._log.write(lines)
+            self._log.flush()
+        except OSError:
+            # a full disk ends the run where it matters, not here
+            self._log.close()
+            self._log = None
+
+    def say(self, text: str) -> None:
+        """Say a plain line."""
+        self._console.print(text, markup=False)
+        self.log(text)
+
+    def head(self, text: str) -> None:
+        """Say a line that begins something."""
+        self._console.print(text, markup=False, style="bold")
+        self.log(text)
+
+    def warn(self, text: str) -> None:
+        """Say what the user should know."""
+        self._console.print(f"warning: {text}", markup=False, style="yellow")
+        self.log(f"warning: {text}")
+
+    def preparing(self, done: int, total: int) -> None:
+        """Show how many micrographs are prepared."""
+        if self._plain:
+            if done == total or done * 10 // total > self._prepared_told * 10 // total:
+                self.say(f"prepared {done} of {total} micrographs")
+                self._prepared_told = done
+            return
+        self._bar("preparing micrographs", done, total)
+        if done == total:
+            self.rest()
+            self.log(f"prepared {total} micrographs")
+
+    def simulating(self, done: int, total: int) -> None:
+        """Show how many micrographs are simulated."""
+        if not self._plain:
+            self._bar("simulating micrographs", done, total)
+        if done == total:
+            self.rest()
+            self.say(f"simulated {total} micrographs")
+
+    def working(self, text: str) -> None:
+        """Show what the program is busy with."""
+        if self._plain:
+            self.log(text)
+        else:
+            self._bar(text, None, None)
+
+    def training(self, epoch: int, epochs: int, done: int, total: int, evaluating: bool) -> None:
+        """Show how far an epoch is."""
+        if self._first_epoch is None:
+            self._first_epoch, self._began = epoch, time.monotonic()
+        if self._plain:
+            return
+        part = 1.0 if evaluating else done / total
+        ahead, behind = epochs - epoch + 1 - part, epoch - self._first_epoch + part
+        left = (time.monotonic() - self._began) * ahead / behind if behind > 0.02 else None
+        words = f"epoch {epoch} of {epochs}, {'evaluating' if evaluating else 'training'}"
+        self._bar(words, done, total, left)
+
+    def epoch(self, epoch: Epoch, epochs: int, monitor: str, is_best: bool) -> None:
+        """Say an epoch's figures."""
+        if not self._table_shown:
+            self.say("epoch     objective  precision  held-out precision   auprc  " + self._extra_title(epoch, monitor))
+            self._table_shown = True
+        test = epoch.test or {}
+        line = (
+            f"{epoch.number:>3} of {epochs:<3} {epoch.train['objective']:>9.4f} {epoch.train['precision']:>10.3f}  "
+            f"{_figure(test.get('precision')):>18} {_figure(test.get('auprc')):>7}  "
+        )
+        if self._extra_title(epoch, monitor):
+            line += f"{_figure(epoch.monitored(monitor)):>{len(monitor)}}  "
+        line += "best so far" if is_best else ""
+        self.log(line)
+        self._console.print(line.rstrip(), markup=False, style="bold" if is_best else None)
+
+    @staticmethod
+    def _extra_title(epoch: Epoch, monitor: str) -> str:
+        shown = ("precision", "auprc") if epoch.test is not None else ("precision",)
+        return "" if monitor in shown else f"{monitor}  "
+
+    def _bar(self, words: str, done: int | None, total: int | None, left: float | None = None) -> None:
+        if self._progress is None:
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+
+            self._progress = Progress(
+                SpinnerColumn(),
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=24),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[left]}"),
+                console=self._console,
+                transient=True,
+                refresh_per_second=5,
+            )
+            self._task = self._progress.add_task(words, total=total, left="")
+            self._progress.start()
+        words_left = "" if left is None else f"{duration(left)} left"
+        self._progress.update(self._task, description=words, completed=done or 0, total=total, left=words_left)
+
+    def rest(self) -> None:
+        """Take the progress display away."""
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None or value != value else f"{value:.3f}"
+
+
+def duration(seconds: float) -> str:
+    """Write a duration as a person says it: 40 s, 3 min, 2 h 05 min."""
+    if seconds < 60:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"

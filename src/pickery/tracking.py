@@ -1,0 +1,347 @@
+"""The tracked run: the only file that imports MLflow. A tracker in trouble never ends a training."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from pickery.errors import InputError
+
+Status = Literal["FINISHED", "FAILED", "KILLED"]
+
+
+class Tracker:
+    """What a run tells of itself; this one keeps nothing (``tracking=off``), `MLflowTracker` keeps it all.
+
+    Attributes
+    ----------
+    run_id
+        The tracked run's identifier; None while there is none.
+    """
+
+    run_id: str | None = None
+
+    def parameters(self, values: Mapping[str, Any]) -> None:
+        """Record settings, dotted names to values."""
+
+    def tags(self, values: Mapping[str, str]) -> None:
+        """Record words to group and find runs by."""
+
+    def metrics(self, values: Mapping[str, float], step: int) -> None:
+        """Record figures of one step (an epoch)."""
+
+    def last_step(self, metric: str) -> int:
+        """Give the last step at which a metric was recorded, -1 if never."""
+        return -1
+
+    def data_set(self, name: str, *, digest: str, source: str, context: str, profile: Mapping[str, Any]) -> None:
+        """Record a data set that the run used."""
+
+    def artifacts(self, paths: Sequence[Path], folder: str | None = None) -> None:
+        """Keep files with the run."""
+
+    def model(self, path: Path, *, name: str, step: int, metrics: Mapping[str, float]) -> None:
+        """Keep the run's model, as a logged model with its figures."""
+
+    def finish(self, status: Status) -> None:
+        """End the run."""
+
+
+def quiet_mlflow() -> None:
+    """Keep MLflow from phoning home, from long retries and from chatter; what the user has set stays."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("DO_NOT_TRACK", "true")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    logging.getLogger("alembic").setLevel(logging.ERROR)
+
+
+def store_uri(root: Path, uri: str | None) -> str:
+    """Give the tracking server's address: the stated one, else the SQLite database under ``root``."""
+    return uri if uri is not None else f"sqlite:///{root.resolve() / 'mlflow.db'}"
+
+
+def create_store(root: Path) -> None:
+    """Create the local database, one process at a time: a fresh one opened by several at once breaks."""
+    from filelock import FileLock
+
+    root = root.resolve()
+    database = root / "mlflow.db"
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with FileLock(root / ".mlflow.lock", timeout=120):
+            if not database.exists():
+                _client(store_uri(root, None)).search_experiments(max_results=1)
+    except OSError as error:
+        raise InputError(
+            f"tracking.root={root} cannot be written ({error.strerror or error}): "
+            "choose another folder, or tracking=off to do without"
+        ) from error
+
+
+def _client(uri: str) -> Any:
+    quiet_mlflow()
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=uri)
+
+
+class MLflowTracker(Tracker):
+    """Records a run in MLflow.
+
+    Whatever MLflow refuses (a locked database, a server that is gone, a full disk) is kept and tried again with the
+    next record and at the end; the first failure is told once, and what could not be delivered at the end is told too.
+
+    Parameters
+    ----------
+    root
+        Folder of the local database and artifacts; used when ``uri`` is None.
+    uri
+        A tracking server instead.
+    experiment
+        Name of the experiment.
+    run_name
+        The run's name.
+    run_id
+        An earlier run to go on with; a new one is begun if it is gone.
+    system_metrics
+        Record processor, memory and GPU use as well.
+    warn
+        Told of trouble, in a sentence.
+    """
+
+    def __init__(
+        self,
+        *,
+        root: Path,
+        uri: str | None,
+        experiment: str,
+        run_name: str,
+        run_id: str | None,
+        system_metrics: bool,
+        warn: Callable[[str], None],
+    ) -> None:
+        self._uri = store_uri(root, uri)
+        self._artifact_root = None if uri is not None else (root.resolve() / "artifacts")
+        self._experiment, self._run_name, self.run_id = experiment, run_name, run_id
+        self._warn = warn
+        self._warned = False
+        self._pending: list[Callable[[], None]] = [self._open]
+        self._store: Any = None
+        self._experiment_id = ""
+        self._monitor: Any = None
+        if uri is None:
+            create_store(root)
+        self._flush()
+        if system_metrics:
+            self._do(self._watch)
+
+    def _do(self, action: Callable[[], None]) -> None:
+        self._pending.append(action)
+        self._flush()
+
+    def _flush(self) -> None:
+        while self._pending:
+            try:
+                self._pending[0]()
+            except Exception as error:  # whatever a store or a server may raise: the training matters more
+                if not self._warned:
+                    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+                    self._warn(
+                        f"the tracking store {self._uri} does not answer ({reason}); the training goes on, its "
+                        "figures are kept in the run's folder, and the store is tried again"
+                    )
+                    self._warned = True
+                return
+            self._pending.pop(0)
+
+    def _open(self) -> None:
+        self._store = _client(self._uri)
+        experiment = self._store.get_experiment_by_name(self._experiment)
+        if experiment is None:
+            location = None if self._artifact_root is None else (self._artifact_root / self._experiment).as_uri()
+            try:
+                self._experiment_id = self._store.create_experiment(self._experiment, artifact_location=location)
+            except Exception:  # another process was first
+                experiment = self._store.get_experiment_by_name(self._experiment)
+                if experiment is None:
+                    raise
+        if experiment is not None:
+            if experiment.lifecycle_stage != "active":
+                raise InputError(f"the experiment {self._experiment!r} was deleted: set tracking.experiment to another")
+            self._experiment_id = experiment.experiment_id
+        if self.run_id is not None and self._known(self.run_id):
+            self._store.update_run(self.run_id, status="RUNNING")
+        else:
+            self.run_id = self._store.create_run(self._experiment_id, run_name=self._run_name).info.run_id
+
+    def _watch(self) -> None:
+        import mlflow
+        from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+        mlflow.set_tracking_uri(self._uri)
+        self._monitor = SystemMetricsMonitor(self.run_id, resume_logging=True)  # type: ignore[no-untyped-call]
+        self._monitor.start()
+
+    def _known(self, run_id: str) -> bool:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return cast(str, self._store.get_run(run_id).info.lifecycle_stage) == "active"
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return False
+            raise
+
+    def parameters(self, values: Mapping[str, Any]) -> None:
+        """Record settings as MLflow parameters (written once: a resumed run keeps those it began with)."""
+        taken = dict(values)
+
+        def act() -> None:
+            from mlflow.entities import Param
+
+            known = self._store.get_run(self.run_id).data.params
+            rows = [Param(name, str(value)[:6000]) for name, value in taken.items() if name not in known]
+            for begin in range(0, len(rows), 100):
+                self._store.log_batch(self.run_id, params=rows[begin : begin + 100])
+
+        self._do(act)
+
+    def tags(self, values: Mapping[str, str]) -> None:
+        """Record tags."""
+        taken = dict(values)
+
+        def act() -> None:
+            from mlflow.entities import RunTag
+
+            self._store.log_batch(self.run_id, tags=[RunTag(name, value) for name, value in taken.items()])
+
+        self._do(act)
+
+    def metrics(self, values: Mapping[str, float], step: int) -> None:
+        """Record figures of one step in one write; those that are not a number are left out."""
+        now, taken = int(time.time() * 1000), {name: float(value) for name, value in values.items() if value == value}
+
+        def act() -> None:
+            from mlflow.entities import Metric
+
+            rows = [Metric(name, value, now, step) for name, value in taken.items()]
+            self._store.log_batch(self.run_id, metrics=rows)
+
+        self._do(act)
+
+    def last_step(self, metric: str) -> int:
+        """Give the last step at which a metric was recorded, -1 if never or if the store does not answer."""
+        steps = [-1]
+
+        def act() -> None:
+            steps.extend(entry.step for entry in self._store.get_metric_history(self.run_id, metric))
+
+        if not self._pending:
+            self._do(act)
+            if self._pending:
+                self._pending.clear()
+        return max(steps)
+
+    def data_set(self, name: str, *, digest: str, source: str, context: str, profile: Mapping[str, Any]) -> None:
+        """Record a data set that the run used, with its fingerprint, as an MLflow dataset input."""
+        import json
+
+        described = json.dumps(dict(profile))
+
+        def act() -> None:
+            from mlflow.entities import Dataset, DatasetInput, InputTag
+
+            data = Dataset(
+                name=name[:500],
+                digest=digest[:36],
+                source_type="local",
+                source=json.dumps({"uri": source}),
+                profile=described,
+            )
+            tags = [InputTag("mlflow.data.context", context)]
+            self._store.log_inputs(self.run_id, datasets=[DatasetInput(dataset=data, tags=tags)])
+
+        self._do(act)
+
+    def artifacts(self, paths: Sequence[Path], folder: str | None = None) -> None:
+        """Copy files to the run's artifacts."""
+        taken = [Path(path) for path in paths]
+
+        def act() -> None:
+            for path in taken:
+                self._store.log_artifact(self.run_id, str(path), artifact_path=folder)
+
+        self._do(act)
+
+    def model(self, path: Path, *, name: str, step: int, metrics: Mapping[str, float]) -> None:
+        """Keep the model as an artifact of the run and as a logged model that carries its figures."""
+        now, taken = int(time.time() * 1000), {key: float(value) for key, value in metrics.items() if value == value}
+
+        def act() -> None:
+            from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Metric
+
+            self._store.log_artifact(self.run_id, str(path), artifact_path="model")
+            logged = self._store.create_logged_model(
+                self._experiment_id, name=name, source_run_id=self.run_id, model_type="pickery"
+            )
+            self._store.log_model_artifact(logged.model_id, str(path))
+            self._store.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
+            self._store.log_outputs(self.run_id, models=[LoggedModelOutput(logged.model_id, step)])
+            rows = [Metric(key, value, now, step, model_id=logged.model_id) for key, value in taken.items()]
+            self._store.log_batch(self.run_id, metrics=rows)
+
+        self._do(act)
+
+    def finish(self, status: Status) -> None:
+        """End the run with its true status; tell what could not be delivered."""
+        if self._monitor is not None:
+            self._monitor.finish()
+            self._monitor = None
+        self._do(lambda: self._store.set_terminated(self.run_id, status=status))
+        if self._pending:
+            self._warn(
+                f"the tracking store {self._uri} still does not answer: {len(self._pending)} records of this run did "
+                "not reach it; the run's folder holds them all"
+            )
+
+
+def open_tracker(
+    *,
+    enabled: bool,
+    root: Path,
+    uri: str | None,
+    experiment: str,
+    run_name: str,
+    run_id: str | None,
+    system_metrics: bool,
+    warn: Callable[[str], None],
+) -> Tracker:
+    """Begin a tracked run, or go on with one (see `MLflowTracker`); a tracker that does nothing when not enabled."""
+    if not enabled:
+        return Tracker()
+    return MLflowTracker(
+        root=root,
+        uri=uri,
+        experiment=experiment,
+        run_name=run_name,
+        run_id=run_id,
+        system_metrics=system_metrics,
+        warn=warn,
+    )
+
+
+def experiment_page(root: Path, uri: str | None, experiment: str) -> str:
+    """Give the page of an experiment's runs, as the address after the server's name."""
+    found = _client(store_uri(root, uri)).get_experiment_by_name(experiment)
+    if found is None:
+        raise InputError(f"there is no experiment {experiment!r}: pickery train makes one, or set tracking.experiment")
+    # without the type of work the page opens in a view made for language models
+    return f"#/experiments/{found.experiment_id}/runs?workflowType=machine_learning"

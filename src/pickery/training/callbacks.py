@@ -1,0 +1,130 @@
+"""What happens while Lightning trains: epochs recorded, the best model and the last checkpoint kept, progress told."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+
+from pickery.errors import InputError
+from pickery.training.history import Epoch, best_epoch, write_metrics
+from pickery.training.module import PickerModule
+
+
+class EpochRecorder(pl.Callback):
+    """Records every epoch, beside the run and in the checkpoint, and keeps the best model.
+
+    At each epoch's end, in this order, so that a kill at any moment loses at most the present epoch: the model file
+    if the epoch is the best so far, ``last.ckpt``, ``metrics.csv``, and then whoever listens.
+
+    Parameters
+    ----------
+    folder
+        The run's folder.
+    monitor
+        The metric that chooses the best epoch.
+    save_best
+        Writes the model file for an epoch.
+    on_epoch
+        Told of each recorded epoch and whether it is the best so far.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        monitor: str,
+        save_best: Callable[[Epoch], None],
+        on_epoch: Callable[[Epoch, bool], None],
+    ) -> None:
+        self.folder = folder
+        self.monitor = monitor
+        self.epochs: list[Epoch] = []
+        self.resumed_epochs = 0
+        self._save_best, self._on_epoch = save_best, on_epoch
+        self._test: dict[str, float] | None = None
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take the held-out figures."""
+        assert isinstance(pl_module, PickerModule)
+        assert pl_module.held_out is not None
+        self._test = pl_module.held_out.result()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Record the epoch."""
+        assert isinstance(pl_module, PickerModule)
+        train, test, self._test = pl_module.figures.pop(), self._test, None
+        rate = float(trainer.optimizers[0].param_groups[0]["lr"])
+        epoch = Epoch(trainer.current_epoch + 1, trainer.global_step, rate, train, test)
+        self._refuse_nonsense(epoch)
+        self.epochs.append(epoch)
+        is_best = best_epoch(self.epochs, self.monitor) is epoch
+        if is_best:
+            self._save_best(epoch)
+        save_checkpoint(trainer, self.folder / "last.ckpt")
+        write_metrics(self.folder / "metrics.csv", self.epochs)
+        self._on_epoch(epoch, is_best)
+
+    def _refuse_nonsense(self, epoch: Epoch) -> None:
+        broken = [name for name, value in epoch.train.items() if not abs(value) < float("inf")]
+        if broken:
+            raise InputError(
+                f"the training diverged: {', '.join(broken)} is not a number after epoch {epoch.number} at "
+                f"optimizer.learning_rate={epoch.learning_rate:g}; try a tenth of it (the best epoch before is kept)"
+            )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Put the epochs into the checkpoint."""
+        return {"epochs": [epoch.plain() for epoch in self.epochs]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the epochs from the checkpoint, which alone says which are done."""
+        self.epochs = [Epoch.from_plain(plain) for plain in state_dict["epochs"]]
+        self.resumed_epochs = len(self.epochs)
+        write_metrics(self.folder / "metrics.csv", self.epochs)
+
+
+def save_checkpoint(trainer: pl.Trainer, path: Path) -> None:
+    """Save a Lightning checkpoint atomically: whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        trainer.save_checkpoint(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+class ProgressTeller(pl.Callback):
+    """Tells how far the training is, after each minibatch and each held-out micrograph.
+
+    Parameters
+    ----------
+    tell
+        ``tell(epoch, done, total, evaluating)``: the epoch's number from 1, and minibatches or held-out micrographs
+        done of how many.
+    """
+
+    def __init__(self, tell: Callable[[int, int, int, bool], None]) -> None:
+        self._tell = tell
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Tell of a minibatch."""
+        self._tell(trainer.current_epoch + 1, batch_idx + 1, int(trainer.num_training_batches), False)
+
+    def on_validation_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Tell of a held-out micrograph."""
+        total = trainer.num_val_batches
+        self._tell(trainer.current_epoch + 1, batch_idx + 1, int(total[0] if isinstance(total, list) else total), True)

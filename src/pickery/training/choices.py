@@ -1,0 +1,134 @@
+"""What follows from settings and data together: the objective, the radii, the device, and what cannot be trained."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import torch
+
+from pickery.config.schema import TrainConfig
+from pickery.data.datamodule import LabelledMicrographs
+from pickery.data.regions import disc_size
+from pickery.errors import InputError
+from pickery.evaluation.names import REGION_METRICS
+from pickery.loss.prior import ObjectiveChoice, choose_objective, expected_pi
+from pickery.model import Picker
+from pickery.model.weights import load_weights
+from pickery.training.held_out import PickLevel
+from pickery.training.inputs import TrainingData
+
+# training minibatches have no such figures
+HELD_OUT_ONLY = ("auprc", "pick_average_precision", "pick_f1")
+
+
+def check_fit(config: TrainConfig, data: TrainingData, model: Picker) -> None:
+    """Refuse what cannot be trained, before anything is.
+
+    Raises
+    ------
+    InputError
+        When a patch is larger than a micrograph, or the best epoch cannot be chosen.
+    """
+    for index, name in enumerate(data.prepared.names):
+        rows, columns = (int(side) for side in data.prepared.shapes[index])
+        if min(rows, columns) < model.receptive_field:
+            raise InputError(
+                f"{name} has {columns} x {rows} pixels at preprocess.downsample={config.preprocess.downsample:g}, less "
+                f"than one patch of model={config.model.architecture} ({model.receptive_field} x "
+                f"{model.receptive_field}): downsample less, or choose a model with a smaller patch"
+            )
+    if not data.test and config.evaluation.monitor in HELD_OUT_ONLY:
+        raise InputError(
+            f"evaluation.monitor={config.evaluation.monitor} needs held-out micrographs, and there are none: set "
+            f"data.test_fraction, or monitor one of {', '.join(m for m in REGION_METRICS if m not in HELD_OUT_ONLY)}"
+        )
+
+
+def pi_of(data: TrainingData, micrographs: LabelledMicrographs) -> float:
+    """Work out pi, the expected fraction of positive regions, of these micrographs."""
+    regions = int(micrographs.shapes.prod(axis=1).sum())
+    return expected_pi(data.expected_particles, len(micrographs), disc_size(data.radius), regions)
+
+
+def choose(config: TrainConfig, data: TrainingData, train: LabelledMicrographs) -> ObjectiveChoice:
+    """Choose the objective: the one asked for, or PN where a GE objective has nothing left to expect."""
+    return choose_objective(
+        config.loss.objective,
+        pi=pi_of(data, train),
+        observed=train.regions().observed,
+        expected_particles=data.expected_particles,
+        mean_picks=data.picks(data.train) / len(data.train),
+    )
+
+
+def pick_level(config: TrainConfig, data: TrainingData) -> PickLevel:
+    """Work out how picks are taken: the stated radii, or those that follow from the diameter or the disc."""
+    settings = config.evaluation
+    extraction = settings.extraction_radius
+    if extraction is None and config.data.particle_diameter is not None:
+        if data.pixel_size_angstrom is None:
+            raise InputError(
+                "data.particle_diameter is in Å, but the micrographs' headers do not give their pixel size: set "
+                "data.pixel_size, or evaluation.extraction_radius instead"
+            )
+        scale = sum(data.prepared.scale(0)) / 2
+        extraction = max(1, round(config.data.particle_diameter / (2 * data.pixel_size_angstrom * scale)))
+    elif extraction is None:
+        extraction = max(1, 3 * data.radius)
+    match = float(extraction) if settings.match_radius is None else settings.match_radius
+    return PickLevel(extraction, match, settings.score_threshold)
+
+
+def preprocess_settings(config: TrainConfig) -> dict[str, Any]:
+    """Collect the preprocessing settings that travel inside the model file."""
+    settings = config.preprocess
+    return {
+        "downsample": settings.downsample,
+        "method": settings.method,
+        "pixel_sampling": settings.pixel_sampling,
+        "iterations": settings.iterations,
+    }
+
+
+def describe(config: TrainConfig, data: TrainingData, choice: ObjectiveChoice) -> dict[str, Any]:
+    """Collect where a model comes from: versions, seed, threads, device, data, objective."""
+    from importlib.metadata import version
+
+    packages = ("pickery", "torch", "numpy", "scipy", "pytorch-lightning", "hydra-core", "mlflow", "mrcfile")
+    device = training_device(config)
+    return {
+        "versions": {name: version(name) for name in packages},
+        "seed": config.seed,
+        "threads": torch.get_num_threads(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "data": data.fingerprint,
+        "radius": data.radius,
+        "expected_particles": data.expected_particles,
+        "pixel_size_angstrom": data.pixel_size_angstrom,
+        "objective_asked": choice.asked,
+        "objective_used": choice.used,
+        "pi": choice.pi,
+        "observed": choice.observed,
+    }
+
+
+def training_device(config: TrainConfig) -> torch.device:
+    """Give the device that trains."""
+    wants_gpu = config.trainer.accelerator in ("auto", "gpu")
+    if wants_gpu and torch.cuda.is_available():
+        return torch.device("cuda", torch.cuda.current_device())
+    if config.trainer.accelerator == "gpu":
+        raise InputError("trainer.accelerator=gpu, but torch finds no GPU: use trainer.accelerator=cpu or auto")
+    return torch.device("cpu")
+
+
+def pretrained_hash(config: TrainConfig) -> str | None:
+    """Hash the weights that a training begins from; None for random ones."""
+    if config.model.pretrained is None:
+        return None
+    digest = hashlib.blake2b(digest_size=16)
+    for name, tensor in sorted(load_weights(config.model.pretrained).state_dict.items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

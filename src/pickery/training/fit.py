@@ -1,0 +1,348 @@
+"""`fit`: from prepared, split data to a run's folder with the best model, its curves and a tracked run."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import nn
+
+from pickery.config.load import flat
+from pickery.config.schema import TrainConfig
+from pickery.data.datamodule import LabelledMicrographs, PickerDataModule
+from pickery.data.sampler import RegionSampler
+from pickery.errors import InputError
+from pickery.loss import build_objective
+from pickery.loss.penalty import autoencoder_weight
+from pickery.loss.prior import ObjectiveChoice
+from pickery.model import Picker, build_model
+from pickery.model.decoder import decoder_for
+from pickery.model.weights import LoadedWeights, load_weights, save_model
+from pickery.tracking import Tracker
+from pickery.training.callbacks import EpochRecorder, ProgressTeller
+from pickery.training.choices import (
+    check_fit,
+    choose,
+    describe,
+    pi_of,
+    pick_level,
+    preprocess_settings,
+    training_device,
+)
+from pickery.training.finish import Finished, finish_run
+from pickery.training.held_out import HeldOutEvaluation
+from pickery.training.history import Epoch, best_epoch
+from pickery.training.inputs import TrainingData
+from pickery.training.listener import Listener
+from pickery.training.module import PickerModule
+from pickery.training.optimizers import build_optimizer, build_schedule
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What a training gave.
+
+    Attributes
+    ----------
+    folder
+        The run's folder; its ``model.ckpt`` is the best epoch's model.
+    best
+        The best epoch's figures.
+    epochs
+        All epochs.
+    objective
+        The objective asked for and the one used.
+    finished
+        The best epoch over all regions and at pick level.
+    """
+
+    folder: Path
+    best: Epoch
+    epochs: tuple[Epoch, ...]
+    objective: ObjectiveChoice
+    finished: Finished
+
+
+def fit(config: TrainConfig, data: TrainingData, folder: Path, tracker: Tracker, listener: Listener) -> FitResult:
+    """Train a picker, or go on where an interrupted training stopped.
+
+    Parameters
+    ----------
+    config
+        All settings.
+    data
+        Prepared and split data (`pickery.training.inputs.gather`).
+    folder
+        The run's folder; a ``last.ckpt`` in it is resumed from.
+    tracker
+        Told of settings, figures, plots and the model.
+    listener
+        Told of progress.
+
+    Raises
+    ------
+    InputError
+        When the data do not suit the settings: patches larger than a micrograph, pi of 1 or more, nothing to choose
+        the best epoch by, weights of another architecture, a diverging training.
+    """
+    if config.trainer.threads is not None:
+        torch.set_num_threads(config.trainer.threads)
+    train = data.labelled(data.train)
+    test = data.labelled(data.test) if data.test else None
+    weights = None if config.model.pretrained is None else load_weights(config.model.pretrained)
+    model = _model(config, weights, listener)
+    check_fit(config, data, model)
+    choice = choose(config, data, train)
+    if choice.warning:
+        listener.warn(choice.warning)
+    picks = pick_level(config, data)
+    provenance = describe(config, data, choice)
+    _introduce(config, data, choice, tracker, provenance)
+
+    held_out = None
+    if test is not None:
+        monitored_picks = picks if config.evaluation.monitor.startswith("pick_") else None
+        held_out = HeldOutEvaluation(
+            names=test.names,
+            points=test.points,
+            stride=config.evaluation.stride,
+            pi=pi_of(data, test),
+            picks=monitored_picks,
+        )
+    module = _module(config, data, model, choice, train, held_out)
+
+    def save_best(epoch: Epoch) -> None:
+        save_model(
+            folder / "model.ckpt",
+            model,
+            preprocess=preprocess_settings(config),
+            picking={"extraction_radius": picks.extraction_radius, "match_radius": picks.match_radius},
+            metrics={f"test_{name}": value for name, value in (epoch.test or {}).items()} | {"epoch": epoch.number},
+            provenance=provenance,
+        )
+
+    tracked = tracker.last_step("train/precision")
+
+    def on_epoch(epoch: Epoch, is_best: bool) -> None:
+        track_epoch(tracker, epoch)
+        listener.epoch(epoch, config.trainer.epochs, config.evaluation.monitor, is_best)
+
+    recorder = EpochRecorder(folder, monitor=config.evaluation.monitor, save_best=save_best, on_epoch=on_epoch)
+    tell = ProgressTeller(
+        lambda epoch, done, total, evaluating: listener.training(epoch, config.trainer.epochs, done, total, evaluating)
+    )
+    last = folder / "last.ckpt"
+    _train(config, module, _data_module(config, train, test, choice, model), [recorder, tell], folder, last)
+    for epoch in recorder.epochs:
+        if tracked < epoch.number <= recorder.resumed_epochs:
+            track_epoch(tracker, epoch)
+    best = best_epoch(recorder.epochs, config.evaluation.monitor)
+    if best is None:
+        raise InputError(
+            f"no epoch has a figure for evaluation.monitor={config.evaluation.monitor} (it is nan throughout): "
+            "choose another, or hold out micrographs with more picks"
+        )
+    listener.working("scoring all regions")
+    finished = finish_run(
+        folder,
+        config=config,
+        data=data,
+        epochs=recorder.epochs,
+        best=best,
+        picks=picks,
+        pi=pi_of(data, test if test is not None else train),
+        choice=choice,
+        provenance=provenance,
+        tracker=tracker,
+        device=training_device(config),
+    )
+    return FitResult(folder, best, tuple(recorder.epochs), choice, finished)
+
+
+def track_epoch(tracker: Tracker, epoch: Epoch) -> None:
+    """Record an epoch's figures in the tracked run."""
+    figures = {f"train/{name}": value for name, value in epoch.train.items()}
+    figures |= {f"test/{name}": value for name, value in (epoch.test or {}).items()}
+    tracker.metrics(figures | {"learning_rate": epoch.learning_rate}, step=epoch.number)
+
+
+def _model(config: TrainConfig, weights: LoadedWeights | None, listener: Listener) -> Picker:
+    settings = config.model
+    wanted: dict[str, Any] = {
+        "architecture": settings.architecture,
+        "units": settings.units,
+        "dropout": settings.dropout,
+        "batch_norm": settings.batch_norm,
+        "pooling": settings.pooling,
+        "unit_scaling": settings.unit_scaling,
+    }
+    model = build_model(**wanted, seed=config.seed)
+    if weights is not None:
+        listener.say(f"weights to start from: {weights.description}")
+        for name, value in weights.architecture.items():
+            # dropout has no weights, and a resnet's widths do not depend on unit_scaling
+            unseen = name == "dropout" or (name == "unit_scaling" and settings.architecture.startswith("resnet"))
+            if not unseen and wanted[name] != value:
+                given = f"model={value}" if name == "architecture" else f"model.{name}={str(value).lower()}"
+                raise InputError(f"model.pretrained={settings.pretrained} holds other weights: it needs {given}")
+        model.load_state_dict(weights.state_dict)
+    # torch's stubs know this of tensors only
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return model
+
+
+def _introduce(
+    config: TrainConfig, data: TrainingData, choice: ObjectiveChoice, tracker: Tracker, provenance: Mapping[str, Any]
+) -> None:
+    tracker.parameters(flat(config))
+    tracker.tags(
+        {
+            "objective_asked": choice.asked,
+            "objective_used": choice.used,
+            "data_fingerprint": data.fingerprint,
+            "epochs": str(config.trainer.epochs),
+            "device": str(provenance["device"]),
+            "threads": str(provenance["threads"]),
+            "pi": f"{choice.pi:.6g}",
+            "observed": f"{choice.observed:.6g}",
+        }
+        | {f"version.{name}": number for name, number in provenance["versions"].items()}
+    )
+    for side, names in (("training", data.train), ("test", data.test)):
+        if names:
+            tracker.data_set(
+                f"{side} micrographs",
+                digest=data.fingerprint,
+                source=str(data.prepared.directory),
+                context=side,
+                profile={"micrographs": len(names), "picks": data.picks(names)},
+            )
+
+
+def _module(
+    config: TrainConfig,
+    data: TrainingData,
+    model: Picker,
+    choice: ObjectiveChoice,
+    train: LabelledMicrographs,
+    held_out: HeldOutEvaluation | None,
+) -> PickerModule:
+    has_decoder = model.settings["architecture"].startswith("conv")
+    weight = autoencoder_weight(config.loss.autoencoder, picks=data.picks(data.train), has_decoder=has_decoder)
+    decoder: nn.Module | None = None
+    if weight > 0:
+        decoder = decoder_for(model, units=config.loss.decoder_unit_scaling, seed=config.seed)
+    total_steps = config.trainer.epochs * config.sampler.epoch_size
+    return PickerModule(
+        model=model,
+        objective=build_objective(choice.used, pi=choice.objective_pi, slack=config.loss.slack),
+        optimizer=lambda parameters: build_optimizer(
+            config.optimizer.name,
+            parameters,
+            learning_rate=config.optimizer.learning_rate,
+            weight_decay=config.optimizer.weight_decay,
+            momentum=config.optimizer.momentum,
+        ),
+        schedule=partial(build_schedule, config.optimizer.schedule, total_steps=total_steps),
+        decoder=decoder,
+        autoencoder_weight=weight,
+        l2=config.loss.l2,
+        held_out=held_out,
+        pi=choice.pi,
+        observed=choice.observed,
+        dropout_seed=config.seed if config.model.dropout > 0 else None,
+        compiled=config.trainer.compile,
+    )
+
+
+def _data_module(
+    config: TrainConfig,
+    train: LabelledMicrographs,
+    test: LabelledMicrographs | None,
+    choice: ObjectiveChoice,
+    model: Picker,
+) -> PickerDataModule:
+    sampler = RegionSampler(
+        train.regions(),
+        minibatch_size=config.sampler.minibatch_size,
+        balance=config.sampler.balance,
+        seed=config.seed,
+        unlabeled_from_all=choice.used == "pu",
+    )
+    resident = config.sampler.resident
+    if resident == "auto":
+        device = training_device(config)
+        # on the CPU the mapped file is as good as memory; on a GPU leave half of what is free to the network
+        resident = device.type == "cpu" or train.flat.nbytes < torch.cuda.mem_get_info(device)[0] // 2
+    return PickerDataModule(
+        train=train,
+        test=test,
+        sampler=sampler,
+        epoch_size=config.sampler.epoch_size,
+        patch_side=model.receptive_field,
+        workers=config.sampler.workers,
+        resident=resident,
+    )
+
+
+def _train(
+    config: TrainConfig,
+    module: PickerModule,
+    data: PickerDataModule,
+    callbacks: list[pl.Callback],
+    folder: Path,
+    last: Path,
+) -> None:
+    precision: Any = "32-true" if config.trainer.precision == 32 else config.trainer.precision
+    with _quiet_lightning():
+        trainer = pl.Trainer(
+            accelerator="gpu" if training_device(config).type == "cuda" else "cpu",
+            devices=1,
+            precision=precision,
+            max_epochs=config.trainer.epochs,
+            callbacks=callbacks,
+            default_root_dir=folder,
+            logger=False,
+            enable_checkpointing=False,  # EpochRecorder keeps the best model and last.ckpt
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            limit_val_batches=0 if data.test is None else None,
+            use_distributed_sampler=False,
+        )
+        try:
+            trainer.fit(module, data, ckpt_path=last if last.exists() else None)
+        except SystemExit as error:
+            # Lightning turns Ctrl-C into an exit; the command line wants to know what happened
+            raise KeyboardInterrupt from error
+
+
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Keep Lightning's notes off the terminal; its advice does not apply to loaders of whole minibatches."""
+    logger = logging.getLogger("pytorch_lightning")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    rank_zero = logging.getLogger("pytorch_lightning.utilities.rank_zero")
+    rank_level = rank_zero.level
+    rank_zero.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            # "does not have many workers": minibatches are indices, drawing them takes a fraction of a millisecond
+            warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+            # Lightning 2.6 uses a tree function that torch 2.13 is about to rename
+            warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+            # a GPU left aside on purpose by trainer.accelerator=cpu
+            warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
+            yield
+    finally:
+        logger.setLevel(level)
+        rank_zero.setLevel(rank_level)

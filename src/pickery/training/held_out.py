@@ -1,0 +1,140 @@
+"""Evaluation on whole held-out micrographs: gathers their scores, gives region and pick-level figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pickery.evaluation.matching import PickMetrics, pick_metrics
+from pickery.evaluation.metrics import region_metrics
+from pickery.evaluation.score_map import score_map
+from pickery.evaluation.suppression import suppress
+from pickery.model import Picker
+
+
+@dataclass(frozen=True)
+class PickLevel:
+    """How picks are taken from score maps and matched; radii in regions.
+
+    Attributes
+    ----------
+    extraction_radius
+        Non-maximum suppression radius.
+    match_radius
+        Largest distance of a hit.
+    score_threshold
+        The lowest score that counts as a candidate pick.
+    """
+
+    extraction_radius: int
+    match_radius: float
+    score_threshold: float
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Candidate picks of one micrograph: ``(x, y)`` in regions, shape (n, 2), and scores, shape (n,)."""
+
+    points: NDArray[np.float64]
+    scores: NDArray[np.float32]
+
+
+@dataclass
+class _Gathered:
+    scores: list[NDArray[np.float32]] = field(default_factory=list)
+    labels: list[NDArray[np.bool_]] = field(default_factory=list)
+    candidates: dict[int, Candidates] = field(default_factory=dict)
+
+
+class HeldOutEvaluation:
+    """Gathers the scores of held-out micrographs, then gives their figures.
+
+    Parameters
+    ----------
+    names, points
+        The micrographs' names and their picks, ``(x, y)`` in regions.
+    stride
+        Score every stride-th region of each axis, exactly.
+    pi
+        Expected fraction of positive regions in these micrographs.
+    picks
+        Take picks as well; this scores every region, and the region-level figures keep their stride.
+    """
+
+    def __init__(
+        self,
+        *,
+        names: Sequence[str],
+        points: Sequence[NDArray[np.float64]],
+        stride: int,
+        pi: float,
+        picks: PickLevel | None = None,
+    ) -> None:
+        self.names, self.points = tuple(names), tuple(points)
+        self.stride, self.pi, self.picks = stride, pi, picks
+        self._gathered = _Gathered()
+        self.pick_metrics: PickMetrics | None = None
+        self.candidates: Mapping[int, Candidates] = {}
+
+    def add(self, model: Picker, image: Tensor, labels: Tensor, index: int) -> None:
+        """Score one micrograph.
+
+        Parameters
+        ----------
+        model
+            In evaluation mode.
+        image : float32, shape (rows, columns)
+        labels : bool, shape (rows, columns)
+        index
+            Which of the micrographs it is.
+        """
+        scored = 1 if self.picks is not None else self.stride
+        scores = np.asarray(score_map(model, image, stride=scored))
+        if self.picks is not None:
+            points, values = suppress(scores, self.picks.extraction_radius, self.picks.score_threshold)
+            self._gathered.candidates[index] = Candidates(np.asarray(points, dtype=np.float64), values)
+            scores = scores[:: self.stride, :: self.stride]
+        self._gathered.scores.append(scores.ravel())
+        self._gathered.labels.append(labels[:: self.stride, :: self.stride].cpu().numpy().ravel())
+
+    def result(self) -> dict[str, float]:
+        """Give the figures of all micrographs added since the last call, by metric name."""
+        gathered, self._gathered = self._gathered, _Gathered()
+        labels = np.concatenate(gathered.labels)
+        regions = region_metrics(np.concatenate(gathered.scores), labels, pi=self.pi, observed=float(labels.mean()))
+        figures = {name: float(getattr(regions, name)) for name in REGION_FIGURES}
+        if self.picks is not None:
+            order = sorted(gathered.candidates)
+            self.candidates = gathered.candidates
+            self.pick_metrics = pick_metrics(
+                [gathered.candidates[i].points for i in order],
+                [gathered.candidates[i].scores for i in order],
+                [self.points[i] for i in order],
+                radius=self.picks.match_radius,
+                names=[self.names[i] for i in order],
+            )
+            figures["pick_average_precision"] = self.pick_metrics.average_precision
+            figures["pick_f1"] = self.pick_metrics.f1
+        return figures
+
+
+REGION_FIGURES = ("loss", "precision", "adjusted_precision", "tpr", "fpr", "auprc")
+
+
+@torch.inference_mode()
+def evaluate(
+    model: Picker,
+    held_out: HeldOutEvaluation,
+    images: Iterable[NDArray[np.float32]],
+    labels: Iterable[NDArray[np.bool_]],
+) -> dict[str, float]:
+    """Evaluate a model in evaluation mode on these micrographs, outside Lightning."""
+    assert not model.training
+    for index, (image, label) in enumerate(zip(images, labels, strict=True)):
+        held_out.add(model, torch.from_numpy(np.array(image)), torch.from_numpy(label), index)
+    return held_out.result()

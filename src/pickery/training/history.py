@@ -1,0 +1,95 @@
+"""The epochs of a run: their figures, which is best, and `metrics.csv`."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from pickery.evaluation.names import METRICS
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One epoch's figures.
+
+    Attributes
+    ----------
+    number
+        From 1.
+    step
+        Minibatches trained so far.
+    learning_rate
+        At the epoch's end.
+    train
+        Means over the epoch's minibatches, by metric name; with the objective and its terms.
+    test
+        Figures of the held-out micrographs, by metric name; None without any.
+    """
+
+    number: int
+    step: int
+    learning_rate: float
+    train: Mapping[str, float]
+    test: Mapping[str, float] | None
+
+    def monitored(self, monitor: str) -> float:
+        """Give the figure that chooses the best epoch: held-out, or of training where nothing is held out."""
+        return (self.train if self.test is None else self.test)[monitor]
+
+    def row(self) -> dict[str, Any]:
+        """Flatten to the columns of ``metrics.csv``."""
+        row: dict[str, Any] = {"epoch": self.number, "step": self.step, "learning_rate": self.learning_rate}
+        row |= {f"train_{name}": value for name, value in self.train.items()}
+        return row | {f"test_{name}": value for name, value in (self.test or {}).items()}
+
+    def plain(self) -> dict[str, Any]:
+        """Turn into plain types, for a checkpoint."""
+        return asdict(self)
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
+        """Turn back from plain types."""
+        return cls(**plain)
+
+
+def best_epoch(epochs: Sequence[Epoch], monitor: str) -> Epoch | None:
+    """Choose the epoch whose monitored figure is best; the earliest of equals, None without a figure."""
+    best: Epoch | None = None
+    for epoch in epochs:
+        value = epoch.monitored(monitor)
+        if value == value and (best is None or METRICS[monitor].is_improvement(value, best.monitored(monitor))):
+            best = epoch
+    return best
+
+
+def write_metrics(path: Path, epochs: Sequence[Epoch]) -> None:
+    """Write ``metrics.csv``, whole and at once: a row an epoch, no wall-clock columns."""
+    rows = [epoch.row() for epoch in epochs]
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: _figure(value) for name, value in row.items()} for row in rows)
+    write_text(path, text.getvalue())
+
+
+def _figure(value: float | int) -> str:
+    return repr(value)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically: whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,328 @@
+"""What a training is given: micrographs found, picks read and assigned, everything prepared, and the split."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pickery.config.schema import DataGroup, PreprocessGroup, TrainConfig
+from pickery.data.datamodule import LabelledMicrographs
+from pickery.data.split import choose_picks, split_folds, split_test
+from pickery.errors import InputError
+from pickery.formats.micrographs import MicrographFile, find_micrographs, read_header
+from pickery.formats.picks import AssignedPicks, assign_picks, read_picks
+from pickery.preprocess.prepare import Prepared, prepare
+from pickery.preprocess.store import PreparedSet
+from pickery.simulation.data_set import DataSet
+from pickery.training.listener import Listener
+
+Points = dict[str, NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class Found:
+    """Micrographs and picks as the user's files give them.
+
+    Attributes
+    ----------
+    files
+        All micrographs, those given apart for testing included.
+    points
+        Each micrograph's picks, ``(x, y)`` in full-size pixels.
+    given_apart
+        Names of the micrographs given apart for testing.
+    pixel_size_angstrom
+        Of the full-size micrographs; None if neither the headers nor ``data.pixel_size`` say.
+    skipped
+        Micrographs left out, and why.
+    truth
+        Each micrograph's particles, where they are known: in simulated data.
+    """
+
+    files: tuple[MicrographFile, ...]
+    points: Points
+    given_apart: frozenset[str]
+    pixel_size_angstrom: float | None
+    skipped: Mapping[str, str]
+    truth: Points
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Prepared micrographs, split, with their picks.
+
+    Attributes
+    ----------
+    prepared
+        The prepared set.
+    train, test
+        Names of the training and the held-out micrographs.
+    points
+        Each micrograph's picks, full-size ``(x, y)``; of training micrographs only those that train.
+    files
+        The micrographs' files by name, skipped ones included.
+    skipped
+        Micrographs left out, and why.
+    pixel_size_angstrom
+        Of the full-size micrographs, if known.
+    expected_particles
+        In one micrograph.
+    radius
+        Disc radius of a positive region.
+    fingerprint
+        Hash of all this: the prepared pixels, the picks and the split.
+    """
+
+    prepared: PreparedSet
+    train: tuple[str, ...]
+    test: tuple[str, ...]
+    points: Points
+    files: Mapping[str, MicrographFile]
+    skipped: Mapping[str, str]
+    pixel_size_angstrom: float | None
+    expected_particles: float
+    radius: int
+    fingerprint: str
+
+    def labelled(self, names: Sequence[str]) -> LabelledMicrographs:
+        """Give some of the micrographs with their picks in regions."""
+        chosen = self.prepared.select(list(names))
+        return LabelledMicrographs(
+            names=tuple(names),
+            flat=chosen.flat(),
+            starts=chosen.starts,
+            shapes=chosen.shapes,
+            points=tuple(chosen.to_regions(i, self.points[name]) for i, name in enumerate(names)),
+            radius=self.radius,
+        )
+
+    def picks(self, names: Sequence[str]) -> int:
+        """Count the picks of some of the micrographs."""
+        return sum(len(self.points[name]) for name in names)
+
+
+def gather(config: TrainConfig, listener: Listener, *, simulated: DataSet | None = None) -> TrainingData:
+    """Find, check, prepare and split the data of a training.
+
+    Parameters
+    ----------
+    config
+        All settings.
+    listener
+        Told of progress and of what the user should know.
+    simulated
+        The simulated data set, instead of the settings' micrographs and picks. The held-out micrographs are judged
+        against its complete truth, the training ones have the part of it that is handed out as picks.
+
+    Raises
+    ------
+    InputError
+        When something given cannot be used; see the formats and preprocess rooms.
+    """
+    found = find(config.data, listener, simulated=simulated, skip_bad=config.preprocess.skip_bad)
+    result = prepare_files(found.files, config.preprocess, config.seed, listener)
+    skipped = dict(found.skipped) | result.skipped
+    for name, reason in result.skipped.items():
+        listener.warn(f"left out {name}: {reason}")
+    names = [file.name for file in found.files if file.name not in skipped]
+    train, test, dropped = split(names, found, config.data, config.seed)
+    skipped |= dict.fromkeys(dropped, "no picks (data.unpicked=drop)")
+    points = {name: found.points[name] for name in names}
+    if simulated is not None:
+        points |= {name: found.truth[name] for name in test}
+    keep = config.data.picks_per_micrograph
+    if keep is not None:
+        points |= {name: choose_picks(points[name], keep, name=name, seed=config.seed) for name in train}
+    assert config.data.expected_particles is not None
+    return TrainingData(
+        prepared=result.set,
+        train=tuple(train),
+        test=tuple(test),
+        points=points,
+        files={file.name: file for file in found.files},
+        skipped=skipped,
+        pixel_size_angstrom=found.pixel_size_angstrom,
+        expected_particles=config.data.expected_particles,
+        radius=config.data.radius,
+        fingerprint=_fingerprint(result.set, train, test, points),
+    )
+
+
+def prepare_files(
+    files: Sequence[MicrographFile], settings: PreprocessGroup, seed: int, listener: Listener
+) -> Prepared:
+    """Prepare micrographs as the settings say, telling of progress."""
+    return prepare(
+        files,
+        store=Path(settings.store),
+        downsample=settings.downsample,
+        method=settings.method,
+        pixel_sampling=settings.pixel_sampling,
+        iterations=settings.iterations,
+        workers=settings.workers,
+        skip_bad=settings.skip_bad,
+        seed=seed,
+        write_mrc=mrc_root(settings) if settings.write_mrc else None,
+        progress=listener.preparing,
+    )
+
+
+def mrc_root(settings: PreprocessGroup) -> Path:
+    """Give the folder in which each prepared set has a folder of MRC files (``preprocess.write_mrc``)."""
+    return Path(settings.store) / "mrc"
+
+
+def find(settings: DataGroup, listener: Listener, *, simulated: DataSet | None = None, skip_bad: bool = False) -> Found:
+    """Find the micrographs and their picks; nothing is prepared yet."""
+    micrographs, picks = settings.micrographs, settings.picks
+    if simulated is not None:
+        micrographs, picks = str(simulated.micrographs), str(simulated.picks)
+    assert micrographs is not None
+    assert picks is not None
+    sources = [micrographs] if isinstance(micrographs, str) else list(micrographs)
+    apart = settings.test_micrographs
+    apart_sources = [] if apart is None else [apart] if isinstance(apart, str) else list(apart)
+    # names are made unique over all micrographs together; the paths tell which were given apart
+    train_paths = {file.path for file in find_micrographs(sources)}
+    test_paths = (
+        {file.path for file in find_micrographs(apart_sources, setting="data.test_micrographs")} if apart else set()
+    )
+    both = sorted(train_paths & test_paths)
+    if both:
+        raise InputError(
+            f"data.test_micrographs and data.micrographs both hold {both[0]}"
+            f"{f' and {len(both) - 1} more' if len(both) > 1 else ''}: a micrograph either trains or tests"
+        )
+    files = find_micrographs([*sources, *apart_sources])
+    shapes, sizes, skipped = _headers(files, listener, skip_bad=skip_bad)
+    files = [file for file in files if file.name in shapes]
+    trains = [file for file in files if file.path in train_paths]
+    tests = [file for file in files if file.path in test_paths]
+    # a table may hold the picks of both sides
+    read = _read(picks, files, shapes, settings, listener, setting="data.picks")
+    points = {file.name: read[file.name] for file in trains if file.name in read}
+    if tests:
+        assert settings.test_picks is not None
+        read = _read(settings.test_picks, files, shapes, settings, listener, setting="data.test_picks")
+        points |= {file.name: read[file.name] for file in tests if file.name in read}
+    truth: Points = {}
+    if simulated is not None:
+        truth = _read(str(simulated.truth), files, shapes, settings, listener, setting="the simulated truth")
+    return Found(
+        files=tuple(files),
+        points=points,
+        given_apart=frozenset(file.name for file in tests),
+        pixel_size_angstrom=_pixel_size(settings.pixel_size, sizes, listener),
+        skipped=skipped,
+        truth=truth,
+    )
+
+
+def _headers(
+    files: Sequence[MicrographFile], listener: Listener, *, skip_bad: bool
+) -> tuple[dict[str, tuple[int, int]], list[float], dict[str, str]]:
+    shapes: dict[str, tuple[int, int]] = {}
+    sizes, skipped = [], {}
+    for file in files:
+        try:
+            header = read_header(file.path)
+        except InputError as error:
+            if not skip_bad:
+                raise InputError(f"{error} preprocess.skip_bad=true leaves such micrographs out.") from error
+            skipped[file.name] = str(error)
+            listener.warn(f"left out {file.name}: {error}")
+            continue
+        shapes[file.name] = header.shape
+        if header.pixel_size_angstrom is not None:
+            sizes.append(header.pixel_size_angstrom)
+    if not shapes:
+        raise InputError(f"none of the {len(files)} micrographs can be read; the first: {next(iter(skipped.values()))}")
+    return shapes, sizes, skipped
+
+
+def _pixel_size(given: float | None, sizes: Sequence[float], listener: Listener) -> float | None:
+    if given is not None or not sizes:
+        return given
+    if max(sizes) > 1.01 * min(sizes):
+        listener.warn(
+            f"the micrographs' headers give pixel sizes from {min(sizes):.3g} to {max(sizes):.3g} Å: one model learns "
+            "one scale; set data.pixel_size if the headers are wrong"
+        )
+    return float(np.median(sizes))
+
+
+def _read(
+    source: str | Sequence[str],
+    files: Sequence[MicrographFile],
+    shapes: Mapping[str, tuple[int, int]],
+    settings: DataGroup,
+    listener: Listener,
+    *,
+    setting: str,
+) -> Points:
+    assigned = assign_picks(
+        read_picks(source, setting=setting),
+        files,
+        shapes,
+        flip_y=settings.flip_y,
+        coordinate_scale=settings.coordinate_scale,
+        setting=setting,
+    )
+    _tell(assigned, listener, setting)
+    return dict(assigned.points)
+
+
+def _tell(assigned: AssignedPicks, listener: Listener, setting: str) -> None:
+    if assigned.unmatched:
+        first = next(iter(assigned.unmatched))
+        listener.warn(
+            f"{sum(assigned.unmatched.values())} picks of {setting} are on {len(assigned.unmatched)} micrographs that "
+            f"were not given ({first}{', …' if len(assigned.unmatched) > 1 else ''}); they are left out"
+        )
+    if assigned.outside:
+        count = sum(assigned.outside.values())
+        worst = max(assigned.outside, key=lambda name: assigned.outside[name])
+        listener.warn(
+            f"{count} picks of {setting} lie outside their micrographs (most in {worst}) and are left out; "
+            "if there are many, check data.coordinate_scale and data.flip_y"
+        )
+
+
+def split(names: Sequence[str], found: Found, settings: DataGroup, seed: int) -> tuple[list[str], list[str], list[str]]:
+    """Divide micrographs into those that train, those held out, and those dropped for want of picks."""
+    counts = np.array([len(found.points[name]) for name in names])
+    dropped = [
+        name
+        for name, count in zip(names, counts, strict=True)
+        if count == 0 and (settings.unpicked == "drop" or name in found.given_apart)
+    ]
+    kept = [name for name in names if name not in set(dropped)]
+    if found.given_apart:
+        held_out = [name in found.given_apart for name in kept]
+    else:
+        counts = np.array([len(found.points[name]) for name in kept])
+        if settings.folds is not None:
+            held_out = list(split_folds(counts, settings.folds, seed) == settings.fold)
+        else:
+            held_out = list(split_test(counts, settings.test_fraction, seed))
+    train = [name for name, held in zip(kept, held_out, strict=True) if not held]
+    test = [name for name, held in zip(kept, held_out, strict=True) if held]
+    if not train:
+        raise InputError(
+            "no micrograph is left to train on: give more micrographs or picks (data.micrographs, data.picks)"
+        )
+    return train, test, dropped
+
+
+def _fingerprint(prepared: PreparedSet, train: Sequence[str], test: Sequence[str], points: Points) -> str:
+    digest = hashlib.blake2b(prepared.fingerprint.encode(), digest_size=16)
+    for side, names in (("train", train), ("test", test)):
+        for name in names:
+            digest.update(f"\0{side}\0{name}\0".encode())
+            digest.update(np.ascontiguousarray(points[name], dtype="<f8").tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,119 @@
+"""The Lightning shell around a model and an objective; it knows neither which model nor which objective."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LRScheduler
+
+from pickery.loss import LossTerms
+from pickery.loss.penalty import l2_penalty, reconstruction_error
+from pickery.model import Picker
+from pickery.training.held_out import HeldOutEvaluation
+from pickery.training.running import RunningMeans, minibatch_figures
+
+Objective = Callable[[Tensor, Tensor], LossTerms]
+
+
+class PickerModule(pl.LightningModule):
+    """Trains a picker on minibatches of patches and evaluates it on held-out micrographs.
+
+    Parameters
+    ----------
+    model
+        A `pickery.model.Picker`.
+    objective
+        ``(scores, labels) → LossTerms``.
+    optimizer
+        Builds the optimizer of the given parameters.
+    schedule
+        Builds the learning-rate schedule of the optimizer, or None.
+    decoder
+        Reconstructs a patch from its features, if the autoencoder is on.
+    autoencoder_weight
+        Weight of the reconstruction error.
+    l2
+        Weight of the L2 penalty.
+    held_out
+        Evaluates the model at each epoch's end; None without held-out micrographs.
+    pi
+        Expected fraction of positive regions in the training micrographs.
+    observed
+        Labelled fraction of them.
+    dropout_seed
+        Dropout's randomness follows from it and the step; None for a model without dropout.
+    compiled
+        Run the training step through ``torch.compile``.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: Picker,
+        objective: Objective,
+        optimizer: Callable[[list[nn.Parameter]], torch.optim.Optimizer],
+        schedule: Callable[[torch.optim.Optimizer], LRScheduler | None],
+        decoder: nn.Module | None = None,
+        autoencoder_weight: float = 0.0,
+        l2: float = 0.0,
+        held_out: HeldOutEvaluation | None = None,
+        pi: float,
+        observed: float,
+        dropout_seed: int | None = None,
+        compiled: bool = False,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.decoder = decoder
+        self.objective = objective
+        self.autoencoder_weight, self.l2 = autoencoder_weight, l2
+        self.held_out = held_out
+        self.pi, self.observed = pi, observed
+        self.dropout_seed = dropout_seed
+        self._build_optimizer, self._build_schedule = optimizer, schedule
+        self.figures = RunningMeans()
+        # the compiled twin shares the parameters and must not become a second submodule with names of its own
+        self._forward: list[Callable[[Tensor], Tensor]] = [torch.compile(model) if compiled else model]
+
+    def training_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> Tensor:
+        """Compute one minibatch's loss: the objective and, where asked for, L2 and reconstruction terms."""
+        if self.dropout_seed is not None:
+            # dropout draws from torch's global generator: seed it by (seed, step), so that a resumed step is the same
+            torch.manual_seed((self.dropout_seed * 1_000_003 + self.global_step) % 2**63)
+        patches, labels = batch["patches"], batch["labels"]
+        patches = patches.contiguous(memory_format=torch.channels_last)
+        if self.decoder is None:
+            scores, error = self._forward[0](patches).flatten(), None
+        else:
+            features = self.model.features(patches)
+            scores = self.model.classifier(features).flatten()
+            error = reconstruction_error(self.decoder(features), patches)
+        terms = self.objective(scores, labels)
+        loss, named = terms.total, dict(terms.terms)
+        if error is not None:
+            named["autoencoder"] = self.autoencoder_weight * error
+            loss = loss + named["autoencoder"]
+        if self.l2 > 0:
+            named["l2"] = l2_penalty(self.model.parameters(), self.l2)
+            loss = loss + named["l2"]
+        with torch.no_grad():
+            figures = minibatch_figures(scores, labels, pi=self.pi, observed=self.observed)
+            self.figures.add({"objective": loss.detach(), **{k: v.detach() for k, v in named.items()}, **figures})
+        return loss
+
+    def validation_step(self, batch: Mapping[str, Any], batch_idx: int) -> None:
+        """Score one held-out micrograph."""
+        assert self.held_out is not None
+        self.held_out.add(self.model, batch["image"], batch["labels"], batch["index"])
+
+    def configure_optimizers(self) -> Any:
+        """Build the optimizer, and the schedule by the step."""
+        optimizer = self._build_optimizer(list(self.parameters()))
+        schedule = self._build_schedule(optimizer)
+        if schedule is None:
+            return optimizer
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -1,0 +1,197 @@
+"""A run's folder: named after what decides the result, so that the same command finds the same run again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pickery.config.load import flat
+from pickery.config.schema import TrainConfig
+from pickery.errors import InputError
+from pickery.training.history import write_text
+
+# settings that do not change the result: where data lie, who works, on what, and who is told.
+# Data count by their content (the fingerprint), pretrained weights too.
+NOT_COUNTED = (
+    "run_dir",
+    "tracking.",
+    "simulation.",
+    "data.source",
+    "data.micrographs",
+    "data.picks",
+    "data.test_micrographs",
+    "data.test_picks",
+    "preprocess.workers",
+    "preprocess.write_mrc",
+    "preprocess.skip_bad",
+    "preprocess.store",
+    "sampler.workers",
+    "sampler.resident",
+    "model.pretrained",
+    "trainer.epochs",
+    "trainer.accelerator",
+    "trainer.threads",
+)
+
+State = Literal["new", "interrupted", "finished", "longer"]
+
+
+def identity(config: TrainConfig, fingerprint: str, pretrained: str | None) -> dict[str, Any]:
+    """Collect what decides a run's result.
+
+    Parameters
+    ----------
+    config
+        All settings.
+    fingerprint
+        Of the data (`TrainingData.fingerprint`).
+    pretrained
+        Hash of the weights begun from; None for random ones.
+
+    Returns
+    -------
+    identity : dict
+        Dotted settings, ``data`` and ``pretrained``. ``trainer.epochs`` counts only where the learning-rate schedule
+        depends on it; otherwise a longer training continues a shorter one.
+    """
+    settings = {
+        name: value for name, value in flat(config).items() if not any(_under(name, other) for other in NOT_COUNTED)
+    }
+    if config.optimizer.schedule != "constant":
+        settings["trainer.epochs"] = config.trainer.epochs
+    return settings | {"data": fingerprint, "pretrained": pretrained}
+
+
+def _under(name: str, other: str) -> bool:
+    return name.startswith(other) if other.endswith(".") else name == other
+
+
+def default_folder(config: TrainConfig, decides: Mapping[str, Any]) -> Path:
+    """Name the run's folder, ``runs/train-DATA-MODEL-OBJECTIVE-HASH``."""
+    digest = hashlib.blake2b(json.dumps(decides, sort_keys=True).encode(), digest_size=4).hexdigest()
+    micrographs = config.data.micrographs
+    if config.data.source == "simulated" or micrographs is None:
+        data = "simulated"
+    else:
+        first = micrographs if isinstance(micrographs, str) else micrographs[0]
+        parts = [part for part in Path(first).parts if not any(sign in part for sign in "*?[")]
+        words = [part for part in parts if part.lower() not in ("micrographs", "mics", "/", "..", ".")]
+        data = re.sub(r"[^A-Za-z0-9_]+", "_", words[-1] if words else "data").strip("_")[:40] or "data"
+    return Path("runs") / f"train-{data}-{config.model.architecture}-{config.loss.objective}-{digest}"
+
+
+@dataclass
+class RunFolder:
+    """A run's folder, held under a lock by the process that trains in it.
+
+    Attributes
+    ----------
+    path
+        The folder.
+    state
+        ``new``; ``interrupted``, to be resumed; ``finished``; ``longer``: finished, but fewer epochs than now asked.
+    tracked_run
+        The tracked run's identifier, if one was begun.
+    epochs_done
+        Epochs of the finished run.
+    """
+
+    path: Path
+    state: State
+    decides: Mapping[str, Any]
+    tracked_run: str | None = None
+    epochs_done: int = 0
+    _lock: ExitStack = field(default_factory=ExitStack, repr=False)
+
+    @classmethod
+    def open(cls, path: Path, decides: Mapping[str, Any], *, epochs: int, given: bool) -> Self:
+        """Make the folder or find the run that is in it.
+
+        Parameters
+        ----------
+        path
+            The folder.
+        decides
+            What decides the result (`identity`).
+        epochs
+            Epochs now asked for.
+        given
+            Whether the user named the folder (``run_dir``).
+
+        Raises
+        ------
+        InputError
+            When another run is in the folder (the first difference is named), something else is, another process
+            trains in it, or it cannot be written.
+        """
+        from filelock import FileLock, Timeout
+
+        record = path / "run.json"
+        if path.is_dir() and not record.exists() and any(entry.name != ".lock" for entry in path.iterdir()):
+            raise InputError(f"run_dir={path} is not empty and holds no run of Pickery: give another folder")
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            lock = ExitStack()
+            lock.enter_context(FileLock(path / ".lock", timeout=0))
+        except Timeout as error:
+            raise InputError(f"another process is training in {path}: wait for it, or give another run_dir") from error
+        except OSError as error:
+            setting = f"run_dir={path}" if given else f"the run's folder {path}"
+            raise InputError(
+                f"{setting} cannot be written ({error.strerror or error}): give another run_dir"
+            ) from error
+        if not record.exists():
+            run = cls(path, "new", decides, _lock=lock)
+            run.write()
+            return run
+        try:
+            run = cls._found(path, record, decides, epochs, lock)
+        except BaseException:
+            lock.close()
+            raise
+        return run
+
+    @classmethod
+    def _found(cls, path: Path, record: Path, decides: Mapping[str, Any], epochs: int, lock: ExitStack) -> Self:
+        try:
+            written = json.loads(record.read_text(encoding="utf-8"))
+            earlier, tracked = written["decides"], written["tracked_run"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{record} is damaged: give another run_dir, or remove {path}") from error
+        now = json.loads(json.dumps(decides))
+        for name in sorted(set(earlier) | set(now)):
+            if earlier.get(name) != now.get(name):
+                raise InputError(_difference(path, name, earlier.get(name), now.get(name)))
+        summary = path / "summary.json"
+        done = json.loads(summary.read_text(encoding="utf-8"))["epochs"] if summary.exists() else 0
+        state: State = "interrupted" if not done else "finished" if done >= epochs else "longer"
+        return cls(path, state, decides, tracked, done, lock)
+
+    def write(self) -> None:
+        """Record what the run is."""
+        record = {"decides": self.decides, "tracked_run": self.tracked_run}
+        write_text(self.path / "run.json", json.dumps(record, indent=1) + "\n")
+
+    def close(self) -> None:
+        """Let go of the lock."""
+        self._lock.close()
+
+
+def _difference(path: Path, name: str, earlier: Any, now: Any) -> str:
+    if name == "data":
+        what = "was made from other micrographs or picks"
+    elif name == "pretrained":
+        what = "began from other weights (model.pretrained)"
+    else:
+        what = f"has {name}={_word(earlier)}, not {_word(now)}"
+    return f"the run in {path} {what}: give another run_dir for this one, or none"
+
+
+def _word(value: Any) -> str:
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,63 @@
+"""The training figures of an epoch: soft metrics of each minibatch, and their means, kept on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+
+def minibatch_figures(scores: Tensor, labels: Tensor, *, pi: float, observed: float) -> dict[str, Tensor]:
+    """Compute the soft metrics of one minibatch.
+
+    Parameters
+    ----------
+    scores, labels : shape (b,)
+        Logits, and 1 for positive or 0 for unlabeled.
+    pi, observed
+        Expected and labelled fraction of positive regions in the training micrographs. A minibatch holds a larger
+        share of positives than the micrographs do, so its own expected fraction is its positives plus, among its
+        unlabeled regions, the share that unlabelled particles have there.
+
+    Returns
+    -------
+    figures : dict of scalar tensors
+        ``loss`` (mean cross-entropy), ``precision``, ``adjusted_precision``, ``tpr`` and ``fpr``.
+    """
+    scores, labels = scores.float(), labels.float()
+    probability = torch.sigmoid(scores)
+    positive, hit = labels.sum(), (probability * labels).sum()
+    unlabeled, false = (1 - labels).sum(), (probability * (1 - labels)).sum()
+    precision = hit / (hit + false)
+    hidden = max(0.0, (pi - observed) / (1 - observed))
+    share = positive / len(labels)
+    return {
+        "loss": (softplus(scores) - labels * scores).mean(),
+        "precision": precision,
+        "adjusted_precision": precision * (share + (1 - share) * hidden) / share,
+        "tpr": hit / positive,
+        "fpr": false / unlabeled,
+    }
+
+
+class RunningMeans:
+    """Means of named figures over an epoch; sums stay on the device until they are asked for."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, Tensor] = {}
+        self._count = 0
+
+    def add(self, figures: Mapping[str, Tensor]) -> None:
+        """Add one minibatch's figures."""
+        for name, value in figures.items():
+            value = value.double() if value.device.type != "mps" else value
+            self._sums[name] = self._sums[name] + value if name in self._sums else value
+        self._count += 1
+
+    def pop(self) -> dict[str, float]:
+        """Give the means and begin anew."""
+        means = {name: float(value) / self._count for name, value in self._sums.items()}
+        self._sums, self._count = {}, 0
+        return means

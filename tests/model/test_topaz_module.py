@@ -1,0 +1,39 @@
+import os
+import pickletools
+import warnings
+import zipfile
+
+import pytest
+import torch
+
+from pickery.errors import PickeryWarning
+from pickery.model import build_model
+from pickery.model.topaz_module import save_topaz_module
+from pickery.model.weights import load_weights
+
+from .conftest import COMBINATIONS, scramble
+
+
+@pytest.mark.parametrize(("architecture", "pooling", "batch_norm"), COMBINATIONS)
+def test_a_network_comes_back_from_a_topaz_file(tmp_path, architecture, pooling, batch_norm):
+    model = scramble(build_model(architecture, units=2, pooling=pooling, batch_norm=batch_norm)).eval()
+    path = tmp_path / "model.sav"
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        save_topaz_module(path, model)
+    assert [entry.category for entry in caught] == ([PickeryWarning] if pooling == "average" else [])
+    assert not model.training
+    loaded = load_weights(str(path))
+    assert loaded.architecture == model.settings
+    assert all(torch.equal(tensor, loaded.state_dict[name]) for name, tensor in model.state_dict().items())
+    assert os.listdir(tmp_path) == ["model.sav"]
+
+
+def test_a_topaz_file_names_only_classes_of_topaz_and_torch(tmp_path):
+    save_topaz_module(tmp_path / "model.sav", build_model("resnet16", units=2, pooling="max", dropout=0.5))
+    with zipfile.ZipFile(tmp_path / "model.sav") as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith("data.pkl"))
+        named = {arg for op, arg, _ in pickletools.genops(archive.read(name)) if op.name == "GLOBAL"}
+    assert "topaz.model.classifier LinearClassifier" in named
+    assert "topaz.model.features.resnet ResNet16" in named
+    assert not any("pickery" in name for name in named)

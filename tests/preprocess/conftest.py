@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pickery.formats.micrographs import MicrographFile, find_micrographs, write_mrc
+from pickery.preprocess.prepare import Prepared, prepare
+
+
+def write(path: Path, seed: int, shape: tuple[int, int] = (66, 90)) -> None:
+    image = np.random.default_rng(seed).normal(100, 10, shape)
+    image[20:30, 20:40] -= 15
+    write_mrc(path, image, pixel_size_angstrom=1.5)
+    # Dated back a minute: a file just written may change again unseen, so its hash is not remembered.
+    found = path.stat()
+    os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns - 60_000_000_000))
+
+
+@pytest.fixture
+def write_micrograph() -> Callable[..., None]:
+    return write
+
+
+@pytest.fixture
+def micrographs(tmp_path: Path) -> list[MicrographFile]:
+    """Four micrographs, one of another size."""
+    folder = tmp_path / "micrographs"
+    folder.mkdir()
+    for number in range(4):
+        write(folder / f"mic_{number}.mrc", number, (66, 90) if number != 2 else (80, 71))
+    return find_micrographs(str(folder))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    return tmp_path / "prepared"
+
+
+@pytest.fixture
+def run(store: Path) -> Callable[..., Prepared]:
+    """`prepare` with ordinary settings, except those given."""
+
+    def run(files: list[MicrographFile], **settings: Any) -> Prepared:
+        ordinary: dict[str, Any] = {
+            "store": store,
+            "downsample": 4,
+            "method": "gmm",
+            "pixel_sampling": 1,
+            "iterations": 100,
+            "workers": 1,
+            "skip_bad": False,
+            "seed": 0,
+        }
+        return prepare(files, **(ordinary | settings))
+
+    return run

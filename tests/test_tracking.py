@@ -1,0 +1,143 @@
+"""The tracked run, against a real SQLite store; one is made per session, as making it takes seconds."""
+
+import json
+import multiprocessing
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pickery.tracking import Tracker, create_store, experiment_page, open_tracker, store_uri
+
+# SQLAlchemy deprecates what MLflow 3.17 does when it opens its database
+pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("tracking") / "mlruns"
+    create_store(path)
+    return path
+
+
+def make_tracker(root: Path, warnings: list[str], **options: Any) -> Tracker:
+    settings: dict[str, Any] = {
+        "enabled": True, "root": root, "uri": None, "experiment": "test", "run_name": "run", "run_id": None,
+        "system_metrics": False, "warn": warnings.append,
+    }  # fmt: skip
+    return open_tracker(**settings | options)
+
+
+def client(root: Path) -> Any:
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=store_uri(root, None))
+
+
+def test_a_run_holds_what_it_was_told(root: Path, tmp_path: Path) -> None:
+    warnings: list[str] = []
+    tracker = make_tracker(root, warnings)
+    tracker.parameters({"model.units": 32, "long": "x" * 7000})
+    tracker.tags({"objective_used": "pn"})
+    for step in (1, 2, 3):
+        tracker.metrics({"test/precision": step / 10, "test/auprc": float("nan")}, step)
+    tracker.data_set("training micrographs", digest="abc", source="/x", context="training", profile={"picks": 5})
+    model = tmp_path / "model.ckpt"
+    model.write_bytes(b"weights")
+    tracker.artifacts([model], "plots")
+    tracker.model(model, name="resnet8", step=2, metrics={"auprc": 0.5})
+    tracker.finish("FINISHED")
+    assert warnings == []
+
+    store = client(root)
+    run = store.get_run(tracker.run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.params["model.units"] == "32"
+    assert len(run.data.params["long"]) == 6000
+    assert run.data.tags["objective_used"] == "pn"
+    assert [m.value for m in store.get_metric_history(tracker.run_id, "test/precision")] == [0.1, 0.2, 0.3]
+    assert "test/auprc" not in run.data.metrics
+    assert run.inputs.dataset_inputs[0].dataset.digest == "abc"
+    assert json.loads(run.inputs.dataset_inputs[0].dataset.profile) == {"picks": 5}
+    assert {file.path for file in store.list_artifacts(tracker.run_id)} == {"plots", "model"}
+    logged = store.get_logged_model(run.outputs.model_outputs[0].model_id)
+    assert logged.status == "READY"
+    assert [(m.key, m.value) for m in logged.metrics] == [("auprc", 0.5)]
+    assert Path(root / "artifacts").exists()
+
+
+def test_a_resumed_run_goes_on_and_says_where_it_was(root: Path) -> None:
+    first = make_tracker(root, [])
+    first.metrics({"a": 1.0}, 4)
+    first.finish("KILLED")
+    again = make_tracker(root, [], run_id=first.run_id)
+    assert again.run_id == first.run_id
+    assert again.last_step("a") == 4
+    assert again.last_step("never") == -1
+    assert client(root).get_run(first.run_id).info.status == "RUNNING"
+    again.finish("FINISHED")
+
+
+def test_a_run_that_was_deleted_begins_anew(root: Path) -> None:
+    tracker = make_tracker(root, [], run_id="0" * 32)
+    assert tracker.run_id not in (None, "0" * 32)
+    tracker.finish("FINISHED")
+
+
+def test_a_server_that_is_gone_is_told_once_and_raises_nothing(root: Path) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    warnings: list[str] = []
+    tracker = make_tracker(root, warnings, uri=f"http://127.0.0.1:{port}")
+    tracker.parameters({"a": 1})
+    for step in range(3):
+        tracker.metrics({"b": 1.0}, step)
+    assert len(warnings) == 1
+    assert tracker.last_step("b") == -1
+    tracker.finish("FINISHED")
+    assert len(warnings) == 2
+    assert "did not reach it" in warnings[1]
+
+
+def test_records_missed_while_the_store_was_away_are_delivered_when_it_is_back(root: Path) -> None:
+    warnings: list[str] = []
+    tracker: Any = make_tracker(root, warnings)
+    store, tracker._store = tracker._store, None
+    tracker.metrics({"c": 1.0}, 1)
+    tracker.metrics({"c": 2.0}, 2)
+    assert len(warnings) == 1
+    tracker._store = store
+    tracker.finish("FINISHED")
+    assert [m.value for m in store.get_metric_history(tracker.run_id, "c")] == [1.0, 2.0]
+    assert len(warnings) == 1
+
+
+def test_without_tracking_nothing_is_written(tmp_path: Path) -> None:
+    tracker = make_tracker(tmp_path / "none", [], enabled=False)
+    tracker.metrics({"a": 1.0}, 1)
+    tracker.finish("FINISHED")
+    assert tracker.run_id is None
+    assert not (tmp_path / "none").exists()
+
+
+def test_the_page_of_an_experiment_opens_in_its_view_of_runs(root: Path) -> None:
+    make_tracker(root, [], experiment="other").finish("FINISHED")
+    page = experiment_page(root, None, "other")
+    assert page.startswith("#/experiments/")
+    assert "workflowType=machine_learning" in page
+
+
+@pytest.mark.slow
+def test_several_processes_make_one_sound_store(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=create_store, args=(tmp_path / "mlruns",)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(120)
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+    warnings: list[str] = []
+    make_tracker(tmp_path / "mlruns", warnings).finish("FINISHED")
+    assert warnings == []
