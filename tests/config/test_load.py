@@ -163,6 +163,12 @@ def test_what_an_experiment_chooses_is_not_overridden(tmp_path: Path) -> None:
         load("train", [search, "experiment=tiny", *OWN_DATA[:2]])
 
 
+def test_an_experiment_that_is_no_yaml_is_refused_plainly(tmp_path: Path) -> None:
+    search = experiment(tmp_path, "broken", "data: {radius: 2\n")
+    with pytest.raises(ConfigError, match=r"no YAML: .*broken\.yaml"):
+        load("train", [search, "experiment=broken"])
+
+
 @pytest.mark.parametrize("name", catalogue.options("experiment"))
 def test_every_experiment_begins_with_a_line_that_works(name: str) -> None:
     lines = (catalogue.conf_folder() / "experiment" / f"{name}.yaml").read_text(encoding="utf-8").splitlines()

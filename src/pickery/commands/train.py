@@ -173,7 +173,7 @@ def _summarise(config: TrainConfig, result: FitResult, tracker: Tracker, termina
         f"  picks      average precision {picks.average_precision:.3f}; at score {picks.threshold:.2f}: "
         f"precision {picks.precision:.3f}, recall {picks.recall:.3f}, F1 {picks.f1:.3f}"
         + ("" if error is None else f", centre error {error:.1f} px"),
-        "             (precision is a lower bound where labels are partial)",
+        f"             ({result.finished.summary['picks']['note']})",
         f"  model      {result.folder / 'model.ckpt'}",
         f"  plots      {result.folder / 'plots'}",
         f"  figures    {result.folder / 'metrics.csv'}, {result.folder / 'summary.json'}",

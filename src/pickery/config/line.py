@@ -98,11 +98,11 @@ def _search_path(text: str) -> list[Path]:
     return [Path(folder) for folder in re.findall(r"file://([^,'\"\]]+)", text)]
 
 
-def _experiments(names: str, folders: Sequence[Path]) -> Iterator[dict[str, Any]]:
+def _experiments(names: str, folders: Sequence[Path], depth: int = 0) -> Iterator[dict[str, Any]]:
     """Read the named experiments, and those that they are made of; what is absent is left for Hydra to report."""
     import yaml
 
-    for name in re.findall(r"[^\[\],\s'\"]+", names):
+    for name in re.findall(r"[^\[\],\s'\"]+", names if depth < 9 else ""):  # one may name itself
         for folder in folders:
             path = folder / "experiment" / f"{name}.yaml"
             if not path.is_file():
@@ -114,7 +114,7 @@ def _experiments(names: str, folders: Sequence[Path]) -> Iterator[dict[str, Any]
             if isinstance(experiment, dict):
                 yield experiment
                 parts = [entry for entry in experiment.get("defaults") or [] if isinstance(entry, str)]
-                yield from _experiments(",".join(part for part in parts if part != "_self_"), folders)
+                yield from _experiments(",".join(part for part in parts if part != "_self_"), folders, depth + 1)
             break
 
 

@@ -91,9 +91,12 @@ def hydra_errors(command: str, line: Sequence[str]) -> Iterator[None]:
     except Exception as error:
         from hydra.errors import HydraException
         from omegaconf.errors import OmegaConfBaseException
+        from yaml import YAMLError
 
         if isinstance(error, (HydraException, OmegaConfBaseException, ValueError)):
             raise explain.from_hydra(command, error, line) from error
+        if isinstance(error, YAMLError):
+            raise ConfigError([f"A file of settings is no YAML: {' '.join(str(error).split())}."]) from error
         raise
 
 

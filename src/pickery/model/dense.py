@@ -81,6 +81,7 @@ class DenseScorer(nn.Module):
         height, width = (model.receptive_field + skip * (extent - 1) for extent in extents)
         # what lies beyond the last patch is cut off, what the last phases lack is 0
         x = functional.pad(images, (edge, width - edge - images.shape[3], edge, height - edge - images.shape[2]))
+        x = x.to(memory_format=torch.channels_last)  # twice as fast on a CPU
         scores = _run(x, _steps(model), skip)
         return scores[:, 0, ::thin, ::thin][:, :rows, :columns]
 
@@ -168,7 +169,7 @@ def _convolve(x: Tensor, conv: nn.Conv2d, norm: nn.Module | None, stride: int) -
     weight, bias = conv.weight, conv.bias
     if scale is not None:
         weight, bias = weight * scale[:, None, None, None], shift
-    weight = weight.contiguous(memory_format=torch.channels_last)  # twice as fast on a CPU; the output follows
+    weight = weight.contiguous(memory_format=torch.channels_last)
     return functional.conv2d(x, weight, bias, stride=stride, dilation=conv.dilation)
 
 

@@ -1,11 +1,11 @@
 """How every plot looks, and how it is written: one palette, one set of sizes, the same on every machine."""
 
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -88,16 +88,14 @@ def save_figure(figure: "Figure", path: str | os.PathLike[str], *, dpi: int = 15
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
+    partial = target.with_name(f".{target.name}.{uuid4().hex}.part")
     try:
-        with os.fdopen(handle, "wb") as file, pickery_style():
+        with open(partial, "xb") as file, pickery_style():
             # no version of the drawing program inside: the same data gives the same bytes
             figure.savefig(file, format="png", dpi=dpi, metadata={"Software": None})
-        os.chmod(name, 0o666 & ~_umask())
-        os.replace(name, target)
+        os.replace(partial, target)
     except BaseException:
-        with suppress(OSError):
-            os.unlink(name)
+        partial.unlink(missing_ok=True)
         raise
 
 
@@ -124,10 +122,3 @@ def label_ends(axes: "Axes", labels: Sequence[tuple[float, str, str]], *, gap: f
         heights[index] = min(heights[index], most)
     for height, (_, text, colour) in zip(heights, wanted, strict=True):
         axes.text(1.015, height, text, transform=axes.transAxes, color=colour, va="center", ha="left")
-
-
-def _umask() -> int:
-    """Read the process's file mask, which the temporary file's own mode (0600) passed by."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -143,7 +143,9 @@ def _summary(
             "hits": found.hits,
             "misses": found.misses,
             "extras": found.extras,
-            "note": "labels may be partial: precision and what follows from it are lower bounds",
+            "note": "labels may be partial: precision and what follows from it are lower bounds"
+            if data.partial_labels
+            else "all particles are known",
         },
         "objective": {
             "asked": choice.asked,
@@ -198,6 +200,7 @@ def _plots(
         found.curve,
         average_precision=found.average_precision,
         threshold=found.threshold,
+        partial_labels=data.partial_labels,
     )
     # the micrograph with the median number of picks is a fair example
     order = np.argsort([len(xy) for xy in micrographs.points], kind="stable")

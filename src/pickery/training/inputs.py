@@ -74,6 +74,8 @@ class TrainingData:
         In one micrograph.
     radius
         Disc radius of a positive region.
+    partial_labels
+        Whether the held-out micrographs may hold particles that nobody labelled; False where the truth is known.
     fingerprint
         Hash of all this: the prepared pixels, the picks and the split.
     """
@@ -87,6 +89,7 @@ class TrainingData:
     pixel_size_angstrom: float | None
     expected_particles: float
     radius: int
+    partial_labels: bool
     fingerprint: str
 
     def labelled(self, names: Sequence[str]) -> LabelledMicrographs:
@@ -149,6 +152,7 @@ def gather(config: TrainConfig, listener: Listener, *, simulated: DataSet | None
         pixel_size_angstrom=found.pixel_size_angstrom,
         expected_particles=config.data.expected_particles,
         radius=config.data.radius,
+        partial_labels=simulated is None,
         fingerprint=_fingerprint(result.set, train, test, points),
     )
 
