@@ -10,6 +10,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from pickery.training.history import Epoch
 
 
@@ -24,13 +26,15 @@ class Terminal:
 
     def __init__(self, stream: TextIO | None = None) -> None:
         from rich.console import Console
+        from rich.progress import TaskID
 
         self._console = Console(file=stream or sys.stdout, highlight=False, soft_wrap=True)
         self._plain = not self._console.is_terminal
         self._log: TextIO | None = None
         self._unlogged: list[str] = []
-        self._progress: Any = None
-        self._task: Any = None
+        self._progress: Progress | None = None
+        self._counted = False
+        self._task = TaskID(0)
         self._began = time.monotonic()
         self._first_epoch: int | None = None
         self._table_shown = False
@@ -127,12 +131,14 @@ class Terminal:
     def epoch(self, epoch: Epoch, epochs: int, monitor: str, is_best: bool) -> None:
         """Say an epoch's figures."""
         if not self._table_shown:
-            self.say("epoch     objective  precision  held-out precision   auprc  " + self._extra_title(epoch, monitor))
+            self.say(
+                "epoch      objective  precision:  training  held-out  auprc  " + self._extra_title(epoch, monitor)
+            )
             self._table_shown = True
         test = epoch.test or {}
         line = (
-            f"{epoch.number:>3} of {epochs:<3} {epoch.train['objective']:>9.4f} {epoch.train['precision']:>10.3f}  "
-            f"{_figure(test.get('precision')):>18} {_figure(test.get('auprc')):>7}  "
+            f"{epoch.number:>3} of {epochs:<3} {epoch.train['objective']:>10.4g} {epoch.train['precision']:>21.3f}  "
+            f"{_figure(test.get('precision')):>8}  {_figure(test.get('auprc')):>5}  "
         )
         if self._extra_title(epoch, monitor):
             line += f"{_figure(epoch.monitored(monitor)):>{len(monitor)}}  "
@@ -146,23 +152,23 @@ class Terminal:
         return "" if monitor in shown else f"{monitor}  "
 
     def _bar(self, words: str, done: int | None, total: int | None, left: float | None = None) -> None:
-        if self._progress is None:
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
-
-            self._progress = Progress(
-                SpinnerColumn(),
-                TextColumn("{task.description}"),
-                BarColumn(bar_width=24),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[left]}"),
-                console=self._console,
-                transient=True,
-                refresh_per_second=5,
-            )
+        counted = total is not None
+        if self._progress is None or self._counted != counted:
+            self.rest()
+            self._counted = counted
+            self._progress = self._new_display()
             self._task = self._progress.add_task(words, total=total, left="")
             self._progress.start()
         words_left = "" if left is None else f"{duration(left)} left"
         self._progress.update(self._task, description=words, completed=done or 0, total=total, left=words_left)
+
+    def _new_display(self) -> Progress:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+
+        columns: list[Any] = [SpinnerColumn(), TextColumn("{task.description}")]
+        if self._counted:
+            columns += [BarColumn(bar_width=24), MofNCompleteColumn(), TextColumn("{task.fields[left]}")]
+        return Progress(*columns, console=self._console, transient=True, refresh_per_second=5)
 
     def rest(self) -> None:
         """Take the progress display away."""

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.conftest import TinyData
 
 from pickery.commands.train import train
 from pickery.config.load import load
 from pickery.errors import InputError, PickeryWarning
 from pickery.terminal import Terminal
+from tests.conftest import TinyData
 
 
 @pytest.fixture(autouse=True)

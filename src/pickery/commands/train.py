@@ -168,18 +168,16 @@ def _summarise(config: TrainConfig, result: FitResult, tracker: Tracker, termina
     error = result.finished.summary["picks"]["pick_centre_error_px"]
     lines = [
         f"best epoch {best.number} of {len(result.epochs)}, by {where} {monitor} {best.monitored(monitor):.3f}",
-        f"  regions    precision {regions['precision']:.3f}, auprc {regions['auprc']:.3f} "
-        f"(all regions of the {where} micrographs)",
-        f"  picks      average precision {picks.average_precision:.3f}; at score {picks.threshold:.2f}: "
-        f"precision {picks.precision:.3f}, recall {picks.recall:.3f}, F1 {picks.f1:.3f}"
+        f"  regions    precision {regions['precision']:.3f}, auprc {regions['auprc']:.3f} (all of the {where} ones)",
+        f"  picks      average precision {picks.average_precision:.3f}; at score {picks.threshold:.2f}:",
+        f"             precision {picks.precision:.3f}, recall {picks.recall:.3f}, F1 {picks.f1:.3f}"
         + ("" if error is None else f", centre error {error:.1f} px"),
-        f"             ({result.finished.summary['picks']['note']})",
-        f"  model      {result.folder / 'model.ckpt'}",
-        f"  plots      {result.folder / 'plots'}",
-        f"  figures    {result.folder / 'metrics.csv'}, {result.folder / 'summary.json'}",
+        f"             {result.finished.summary['picks']['note']}",
+        f"  folder     {result.folder}",
+        "             model.ckpt, plots/, metrics.csv, summary.json, log.txt",
     ]
     if tracker.run_id is not None:
-        lines.append(f"  tracked    run {tracker.run_id} of experiment {config.tracking.experiment}")
+        lines.append(f"  tracked    as {tracker.run_id} in experiment {config.tracking.experiment}")
     terminal.head(lines[0])
     for line in lines[1:]:
         terminal.say(line)

@@ -102,7 +102,8 @@ class PickerModule(pl.LightningModule):
             loss = loss + named["l2"]
         with torch.no_grad():
             figures = minibatch_figures(scores, labels, pi=self.pi, observed=self.observed)
-            self.figures.add({"objective": loss.detach(), **{k: v.detach() for k, v in named.items()}, **figures})
+            parts = {f"objective_{name}": value.detach() for name, value in named.items()}
+            self.figures.add({"objective": loss.detach(), **parts, **figures})
         return loss
 
     def validation_step(self, batch: Mapping[str, Any], batch_idx: int) -> None:

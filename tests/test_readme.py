@@ -1,0 +1,118 @@
+"""The commands of the documents, run: as they stand where that is quick, on small sizes where it is not."""
+
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Command, TinyData
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+# what makes a training one of seconds
+SMALL = [
+    "model.units=4", "sampler.minibatch_size=16", "sampler.epoch_size=3", "trainer.epochs=2", "trainer.threads=1",
+    "preprocess.workers=1",
+]  # fmt: skip
+SMALL_SIMULATION = ["simulation.micrographs=4", "simulation.rows=384", "simulation.columns=384",
+                    "simulation.particles_per_micrograph=8"]  # fmt: skip
+
+
+def commands() -> list[list[str]]:
+    """All commands in the documents' shell blocks, as words."""
+    found = []
+    for document in DOCUMENTS:
+        for block in re.findall(r"```bash\n(.*?)```", document.read_text(encoding="utf-8"), re.S):
+            lines = block.replace("\\\n", " ").splitlines()
+            found += [shlex.split(line, comments=True) for line in lines if line.strip() and not line.startswith("#")]
+    return [words for words in found if words]
+
+
+def pickery_commands(name: str) -> list[list[str]]:
+    return [words[1:] for words in commands() if words[0].endswith("pickery") and words[1] == name]
+
+
+def test_every_documented_command_is_one_that_these_tests_run() -> None:
+    for words in commands():
+        assert words[0] in ("./scripts/pickery", "pickery", "./scripts/test", "./scripts/benchmark"), words
+        if words[0].endswith("pickery"):
+            assert words[1] in ("train", "ui", "preprocess", "simulate"), words
+        else:
+            assert (ROOT / words[0]).exists()
+    assert len(pickery_commands("train")) >= 3
+
+
+@pytest.mark.parametrize("words", pickery_commands("train"), ids=" ".join)
+def test_documented_settings_are_valid_as_they_stand(words: list[str]) -> None:
+    from pickery.config.load import check_sweep, load
+
+    if "--multirun" in words:
+        assert len(check_sweep("train", [word for word in words[1:] if word != "--multirun"])) > 1
+    else:
+        load("train", words[1:])
+
+
+@pytest.fixture
+def own_data(tiny: TinyData, tmp_path: Path) -> Path:
+    """Lay out a user's folder: micrographs, and picks as RELION writes them."""
+    (tmp_path / "micrographs").symlink_to(tiny.micrographs)
+    rows = [line.split("\t") for line in tiny.picks.read_text().splitlines()[1:]]
+    loop = "\n".join(f"micrographs/{name}.mrc {x} {y}" for name, x, y, *_ in rows)
+    (tmp_path / "picks.star").write_text(
+        "# version 30001\n\ndata_optics\n\nloop_\n_rlnOpticsGroup #1\n_rlnMicrographPixelSize #2\n1 2.0\n\n"
+        "data_particles\n\nloop_\n_rlnMicrographName #1\n_rlnCoordinateX #2\n_rlnCoordinateY #3\n" + loop + "\n"
+    )
+    return tmp_path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", pickery_commands("train"), ids=" ".join)
+def test_documented_trainings_run(words: list[str], own_data: Path, pickery: Command) -> None:
+    small = list(SMALL)
+    if not any(word.startswith("data.micrographs=") for word in words):
+        small += SMALL_SIMULATION
+    else:
+        small.append("preprocess.downsample=4")
+        words = [word for word in words if not word.startswith("preprocess.downsample")]
+    # resnet8 sees 71 regions, the small simulated micrographs have 96
+    done = pickery(*words, *small)
+    assert "best epoch" in done.stdout
+    assert list(own_data.glob("runs/train-*/model.ckpt"))
+    assert (own_data / "mlruns" / "mlflow.db").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
+def test_the_page_of_runs_opens_and_ends(tiny: TinyData, tmp_path: Path, pickery: Command) -> None:
+    words = [word for word in tiny.overrides("trainer.epochs=1") if word != "tracking=off"]
+    pickery("train", *words)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "pickery", "ui", f"ui.port={port}"],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+    )  # fmt: skip
+    try:
+        for _ in range(120):
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as page:
+                    assert "MLflow" in page.read().decode()
+                break
+            except OSError:
+                assert server.poll() is None
+                time.sleep(0.5)
+        else:
+            pytest.fail("the page did not open within a minute")
+    finally:
+        server.send_signal(signal.SIGINT)
+        said, _ = server.communicate(timeout=60)
+    assert f"http://127.0.0.1:{port}/#/experiments/" in said
