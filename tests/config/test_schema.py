@@ -23,6 +23,7 @@ BROUGHT = {
         "preprocess.downsample": "4",
         "sampler.epoch_size": "50",
         "trainer.epochs": "6",
+        "optimizer.learning_rate": "0.001",
     },
     ("optimizer", "adamw"): {"optimizer.weight_decay": "0.01"},
     ("optimizer", "sgd"): {"optimizer.momentum": "0.9"},

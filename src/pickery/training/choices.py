@@ -75,7 +75,8 @@ def pick_level(config: TrainConfig, data: TrainingData) -> PickLevel:
         scale = sum(data.prepared.scale(0)) / 2
         extraction = max(1, round(config.data.particle_diameter / (2 * data.pixel_size_angstrom * scale)))
     elif extraction is None:
-        extraction = max(1, 3 * data.radius)
+        # RELION trains on discs of an eighth of the diameter and extracts at a half: four times as much
+        extraction = max(1, 4 * data.radius)
     match = float(extraction) if settings.match_radius is None else settings.match_radius
     return PickLevel(extraction, match, settings.score_threshold)
 

@@ -133,10 +133,10 @@ class RunFolder:
         from filelock import FileLock, Timeout
 
         record = path / "run.json"
-        if path.is_dir() and not record.exists() and any(entry.name != ".lock" for entry in path.iterdir()):
-            raise InputError(f"run_dir={path} is not empty and holds no run of Pickery: give another folder")
         try:
             path.mkdir(parents=True, exist_ok=True)
+            if not record.exists() and any(entry.name != ".lock" for entry in path.iterdir()):
+                raise InputError(f"run_dir={path} is not empty and holds no run of Pickery: give another folder")
             lock = ExitStack()
             lock.enter_context(FileLock(path / ".lock", timeout=0))
         except Timeout as error:
@@ -159,17 +159,21 @@ class RunFolder:
 
     @classmethod
     def _found(cls, path: Path, record: Path, decides: Mapping[str, Any], epochs: int, lock: ExitStack) -> Self:
+        summary, done = path / "summary.json", 0
+        reading = record
         try:
             written = json.loads(record.read_text(encoding="utf-8"))
-            earlier, tracked = written["decides"], written["tracked_run"]
+            earlier, tracked = dict(written["decides"]), written["tracked_run"]
+            if summary.exists():
+                reading = summary
+                done = int(json.loads(summary.read_text(encoding="utf-8"))["epochs"])
         except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{record} is damaged: give another run_dir, or remove {path}") from error
+            raise InputError(f"{reading} is damaged: give another run_dir, or remove {path}") from error
         now = json.loads(json.dumps(decides))
-        for name in sorted(set(earlier) | set(now)):
+        # the data last: another seed or fraction held out splits them otherwise, and is what the user changed
+        for name in sorted(set(earlier) | set(now), key=lambda name: (name == "data", name)):
             if earlier.get(name) != now.get(name):
                 raise InputError(_difference(path, name, earlier.get(name), now.get(name)))
-        summary = path / "summary.json"
-        done = json.loads(summary.read_text(encoding="utf-8"))["epochs"] if summary.exists() else 0
         state: State = "interrupted" if not done else "finished" if done >= epochs else "longer"
         return cls(path, state, decides, tracked, done, lock)
 

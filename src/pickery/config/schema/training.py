@@ -118,7 +118,7 @@ class EvaluationGroup(Settings):
         None,
         ge=1,
         description="Distance within which only the best pick stays, regions. null: half of "
-        "data.particle_diameter, or 3 times data.radius without it.",
+        "data.particle_diameter, or 4 times data.radius without it.",
     )
     match_radius: float | None = Field(
         None,
