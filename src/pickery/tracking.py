@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any, Literal, cast
 from pickery.errors import InputError
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
+RETRY_AFTER_S = 60.0  # a server that hangs costs twenty seconds each time it is asked
 
 
 class Tracker:
@@ -58,7 +60,8 @@ def quiet_mlflow() -> None:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
+    # its errors come back as exceptions, of which Pickery tells; logged as well they are pages of traceback
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "CRITICAL")
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
     logging.getLogger("alembic").setLevel(logging.ERROR)
 
@@ -78,7 +81,13 @@ def create_store(root: Path) -> None:
         root.mkdir(parents=True, exist_ok=True)
         with FileLock(root / ".mlflow.lock", timeout=120):
             if not database.exists():
-                _client(store_uri(root, None)).search_experiments(max_results=1)
+                for leftover in root.glob(".mlflow.db.*"):
+                    leftover.unlink()
+                # under another name: half a database, left by a full disk or a kill, would never be mended;
+                # a new one each time: MLflow holds on to what it opened by a name
+                partial = root / f".mlflow.db.{secrets.token_hex(4)}"
+                _client(f"sqlite:///{partial}").search_experiments(max_results=1)
+                partial.replace(database)
     except OSError as error:
         raise InputError(
             f"tracking.root={root} cannot be written ({error.strerror or error}): "
@@ -93,11 +102,19 @@ def _client(uri: str) -> Any:
     return MlflowClient(tracking_uri=uri)
 
 
+def reason(error: BaseException) -> str:
+    """Say in a line what is at the root of an error."""
+    while (deeper := error.__cause__ or error.__context__) is not None:
+        error = deeper
+    words = " ".join(str(error).split())
+    return words[:200] or type(error).__name__
+
+
 class MLflowTracker(Tracker):
     """Records a run in MLflow.
 
-    Whatever MLflow refuses (a locked database, a server that is gone, a full disk) is kept and tried again with the
-    next record and at the end; the first failure is told once, and what could not be delivered at the end is told too.
+    Whatever MLflow refuses (a locked database, a server that is gone, a full disk) is kept and tried again with a
+    later record and at the end; the first failure is told once, and what could not be delivered at the end is told too.
 
     Parameters
     ----------
@@ -129,23 +146,30 @@ class MLflowTracker(Tracker):
         warn: Callable[[str], None],
     ) -> None:
         self._uri = store_uri(root, uri)
-        self._artifact_root = None if uri is not None else (root.resolve() / "artifacts")
+        self._root = None if uri is not None else root.resolve()
         self._experiment, self._run_name, self.run_id = experiment, run_name, run_id
         self._warn = warn
         self._warned = False
         self._pending: list[Callable[[], None]] = [self._open]
+        self._quiet_until = 0.0
         self._store: Any = None
         self._experiment_id = ""
         self._monitor: Any = None
-        if uri is None:
-            create_store(root)
+        if self._root is not None:
+            try:
+                create_store(self._root)
+            except InputError:
+                raise
+            except Exception:  # such as a full disk in SQLite's words
+                pass  # `_open` meets the same trouble, tells of it and is tried again
         self._flush()
         if system_metrics:
             self._do(self._watch)
 
-    def _do(self, action: Callable[[], None]) -> None:
+    def _do(self, action: Callable[[], None], *, last: bool = False) -> None:
         self._pending.append(action)
-        self._flush()
+        if last or time.monotonic() >= self._quiet_until:
+            self._flush()
 
     def _flush(self) -> None:
         while self._pending:
@@ -153,20 +177,22 @@ class MLflowTracker(Tracker):
                 self._pending[0]()
             except Exception as error:  # whatever a store or a server may raise: the training matters more
                 if not self._warned:
-                    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
                     self._warn(
-                        f"the tracking store {self._uri} does not answer ({reason}); the training goes on, its "
+                        f"the tracking store {self._uri} does not answer ({reason(error)}); the training goes on, its "
                         "figures are kept in the run's folder, and the store is tried again"
                     )
                     self._warned = True
+                self._quiet_until = time.monotonic() + RETRY_AFTER_S
                 return
             self._pending.pop(0)
 
     def _open(self) -> None:
+        if self._root is not None:
+            create_store(self._root)
         self._store = _client(self._uri)
         experiment = self._store.get_experiment_by_name(self._experiment)
         if experiment is None:
-            location = None if self._artifact_root is None else (self._artifact_root / self._experiment).as_uri()
+            location = None if self._root is None else (self._root / "artifacts" / self._experiment).as_uri()
             try:
                 self._experiment_id = self._store.create_experiment(self._experiment, artifact_location=location)
             except Exception:  # another process was first
@@ -259,13 +285,8 @@ class MLflowTracker(Tracker):
         def act() -> None:
             from mlflow.entities import Dataset, DatasetInput, InputTag
 
-            data = Dataset(
-                name=name[:500],
-                digest=digest[:36],
-                source_type="local",
-                source=json.dumps({"uri": source}),
-                profile=described,
-            )
+            where = json.dumps({"uri": source})
+            data = Dataset(name[:500], digest[:36], source_type="local", source=where, profile=described)
             tags = [InputTag("mlflow.data.context", context)]
             self._store.log_inputs(self.run_id, datasets=[DatasetInput(dataset=data, tags=tags)])
 
@@ -305,7 +326,7 @@ class MLflowTracker(Tracker):
         if self._monitor is not None:
             self._monitor.finish()
             self._monitor = None
-        self._do(lambda: self._store.set_terminated(self.run_id, status=status))
+        self._do(lambda: self._store.set_terminated(self.run_id, status=status), last=True)
         if self._pending:
             self._warn(
                 f"the tracking store {self._uri} still does not answer: {len(self._pending)} records of this run did "
@@ -313,29 +334,9 @@ class MLflowTracker(Tracker):
             )
 
 
-def open_tracker(
-    *,
-    enabled: bool,
-    root: Path,
-    uri: str | None,
-    experiment: str,
-    run_name: str,
-    run_id: str | None,
-    system_metrics: bool,
-    warn: Callable[[str], None],
-) -> Tracker:
-    """Begin a tracked run, or go on with one (see `MLflowTracker`); a tracker that does nothing when not enabled."""
-    if not enabled:
-        return Tracker()
-    return MLflowTracker(
-        root=root,
-        uri=uri,
-        experiment=experiment,
-        run_name=run_name,
-        run_id=run_id,
-        system_metrics=system_metrics,
-        warn=warn,
-    )
+def open_tracker(*, enabled: bool, **options: Any) -> Tracker:
+    """Begin a tracked run or go on with one (options: those of `MLflowTracker`); not enabled, one that does nothing."""
+    return MLflowTracker(**options) if enabled else Tracker()
 
 
 def experiment_page(root: Path, uri: str | None, experiment: str) -> str:

@@ -38,7 +38,7 @@ def test_help_of_train_says_every_option_with_its_meaning() -> None:
         for option in catalogue.options(group):
             assert f"{group}={option} " in page
             assert catalogue.comment(group, option) in page
-    assert "preprocess.downsample=4, sampler.epoch_size=50, trainer.epochs=6. (default)" in page
+    assert "sampler.epoch_size=50, trainer.epochs=6, optimizer.learning_rate=0.001. (default)" in page
 
 
 def test_help_may_be_confined_to_groups_and_settings() -> None:

@@ -169,7 +169,7 @@ WITHOUT_EFFECT: list[tuple[dict[str, object], list[str]]] = [
         {"loss.decoder_unit_scaling": 16, "loss.autoencoder": "auto"},
         ["loss.decoder_unit_scaling=16", "model=resnet8"],
     ),
-    ({"model.unit_scaling": 3}, ["model.unit_scaling=3", "model=resnet8"]),
+    ({"model.pretrained": "x.ckpt", "model.prior_bias": False}, ["model.prior_bias=false", "model.pretrained"]),
     ({"optimizer.weight_decay": 0.1}, ["optimizer.weight_decay=0.1", "optimizer=adam", "adamw"]),
     ({"optimizer.name": "sgd", "optimizer.weight_decay": 0.1}, ["optimizer.weight_decay=0.1", "optimizer=sgd"]),
     ({"optimizer.momentum": 0.5}, ["optimizer.momentum=0.5", "sgd"]),

@@ -81,6 +81,7 @@ def test_simulated_data_bring_their_own_expected_particles_and_small_sizes(simul
         "preprocess.downsample": 4,
         "sampler.epoch_size": 50,
         "trainer.epochs": 6,
+        "optimizer.learning_rate": 0.001,
     }
 
 

@@ -139,8 +139,11 @@ def test_more_epochs_continue_a_run_as_if_it_had_never_ended(tiny: TinyData) -> 
 def test_other_settings_in_a_given_folder_are_refused_by_name(reference: Path, tiny: TinyData) -> None:
     with pytest.raises(InputError, match=r"model\.units=4, not 6"):
         run(tiny.overrides(f"run_dir={reference}", "model.units=6"))
+    with pytest.raises(InputError, match=r"seed=0, not 1"):  # and not that the data are split otherwise by it
+        run(tiny.overrides(f"run_dir={reference}", "seed=1"))
+    Path("fewer.txt").write_text("".join(tiny.picks.read_text().splitlines(keepends=True)[:-1]))
     with pytest.raises(InputError, match="other micrographs or picks"):
-        run(tiny.overrides(f"run_dir={reference}", "data.flip_y=true"))
+        run(tiny.overrides(f"run_dir={reference}", "data.picks=fewer.txt"))
 
 
 def test_a_folder_of_something_else_is_refused(tiny: TinyData) -> None:
@@ -237,3 +240,11 @@ def test_the_tracked_run_holds_every_epoch(tiny: TinyData) -> None:
     history = client.get_metric_history(run_id, "test/precision")
     assert [(m.step, m.value) for m in history] == [(int(row["epoch"]), float(row["test_precision"])) for row in rows]
     assert {a.path for a in client.list_artifacts(run_id, "plots")} >= {"plots/precision.png", "plots/picks.png"}
+
+
+def test_expecting_pi_from_the_start_is_a_setting(reference: Path, tiny: TinyData) -> None:
+    as_topaz = run(tiny.overrides("model.prior_bias=false"))
+    first = [
+        float(next(csv.DictReader(metrics(f).splitlines()))["train_objective_penalty"]) for f in (reference, as_topaz)
+    ]
+    assert first[0] < first[1]

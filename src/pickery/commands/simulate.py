@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from pickery.config.schema import SimulateConfig
@@ -21,7 +22,8 @@ def run(config: SimulateConfig) -> None:
         terminal.head(f"{settings.micrographs} micrographs in {made.micrographs}")
         terminal.say(f"  picks      {made.picks} (a part of the particles)")
         terminal.say(f"  truth      {made.truth} (all of them)")
+        given = [f"data.micrographs={made.micrographs}", f"data.picks={made.picks}"]
         terminal.say(
-            f"to train:    pickery train data.micrographs={made.micrographs} data.picks={made.picks} "
+            f"to train:    pickery train {shlex.join(given)} "
             f"data.expected_particles={settings.expected_particles:g} preprocess.downsample=4"
         )

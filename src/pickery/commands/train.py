@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import traceback
 import warnings
@@ -11,6 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from pickery.config import rules
 from pickery.config.load import resolved
 from pickery.config.schema import TrainConfig
 from pickery.errors import InputError, PickeryWarning
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from pickery.simulation.data_set import DataSet
     from pickery.training.fit import FitResult
     from pickery.training.inputs import TrainingData
+    from pickery.training.run_folder import RunFolder
 
 
 class Terminated(KeyboardInterrupt):
@@ -36,21 +39,25 @@ def run(config: TrainConfig) -> None:
         When something given cannot be used.
     """
     with Terminal() as terminal, _warnings_to(terminal), _terminable():
+        for text in rules.warnings(config):
+            terminal.log(f"warning: {text}")  # the terminal has had it before the run had a log
         terminal.working("starting")
         train(config, terminal)
 
 
 def train(config: TrainConfig, terminal: Terminal) -> Path:
     """Train, or find the run finished; gives the run's folder."""
-    from pickery.training.choices import pretrained_hash
+    from pickery.training.choices import pretrained_hash, training_device
     from pickery.training.inputs import gather
     from pickery.training.run_folder import RunFolder, default_folder, identity
 
+    training_device(config)  # what it and the weights lack is said before hours of preparing micrographs
+    pretrained = pretrained_hash(config)
     simulated = None
     if config.data.source == "simulated":
         simulated = _simulated(config, terminal)
     data = gather(config, terminal, simulated=simulated)
-    decides = identity(config, data.fingerprint, pretrained_hash(config))
+    decides = identity(config, data.fingerprint, pretrained)
     path = Path(config.run_dir) if config.run_dir is not None else default_folder(config, decides)
     folder = RunFolder.open(path, decides, epochs=config.trainer.epochs, given=config.run_dir is not None)
     try:
@@ -60,20 +67,20 @@ def train(config: TrainConfig, terminal: Terminal) -> Path:
         terminal.keep_log(folder.path / "log.txt")
         _write_config(config, folder.path)
         _introduce(config, data, folder.path, folder.state, terminal)
-        tracker = _tracker(config, folder, terminal)
-        if tracker.run_id != folder.tracked_run:
-            folder.tracked_run = tracker.run_id
-            folder.write()
-        _train(config, data, folder.path, tracker, terminal)
+        _train(config, data, folder, _tracker(config, folder, terminal), terminal)
         return folder.path
     finally:
         folder.close()
 
 
-def _train(config: TrainConfig, data: TrainingData, path: Path, tracker: Tracker, terminal: Terminal) -> None:
-    from pickery.training.fit import fit
-
+def _train(config: TrainConfig, data: TrainingData, folder: RunFolder, tracker: Tracker, terminal: Terminal) -> None:
+    path = folder.path
     try:
+        from pickery.training.fit import fit
+
+        if tracker.run_id not in (None, folder.tracked_run):
+            folder.tracked_run = tracker.run_id
+            folder.write()
         result = fit(config, data, path, tracker, terminal)
     except KeyboardInterrupt:
         terminal.rest()
@@ -83,6 +90,8 @@ def _train(config: TrainConfig, data: TrainingData, path: Path, tracker: Tracker
     except BaseException as error:
         terminal.rest()
         terminal.log(f"failed: {error}" if isinstance(error, InputError) else traceback.format_exc())
+        if isinstance(error, OSError) and error.errno is not None and error.filename is None:
+            error.filename = str(path)  # which of the disks is full
         _end(tracker, "FAILED", path)
         raise
     terminal.rest()
@@ -158,7 +167,8 @@ def _say_finished(path: Path, done: int, config: TrainConfig, terminal: Terminal
     terminal.say(f"this run is finished, with {_count(done, 'epoch')}: nothing to do")
     terminal.say(f"best epoch {summary['best_epoch']}, {summary['monitor']} {summary['monitored']:.3f}")
     terminal.say(f"model      {path / 'model.ckpt'}")
-    terminal.say(f"trainer.epochs={done + config.trainer.epochs} would continue it; any other setting makes a new run")
+    longer = f"trainer.epochs={done + config.trainer.epochs} would continue it; any other setting makes a new run"
+    terminal.say(longer if config.optimizer.schedule == "constant" else "any other setting makes a new run")
 
 
 def _summarise(config: TrainConfig, result: FitResult, tracker: Tracker, terminal: Terminal) -> None:
@@ -166,13 +176,18 @@ def _summarise(config: TrainConfig, result: FitResult, tracker: Tracker, termina
     where = "held-out" if result.finished.held_out else "training"
     monitor = config.evaluation.monitor
     error = result.finished.summary["picks"]["pick_centre_error_px"]
+    at_pick_level = [
+        f"  picks      average precision {picks.average_precision:.3f}; at score {picks.threshold:.2f}:",
+        f"             precision {picks.precision:.3f}, recall {picks.recall:.3f}, F1 {picks.f1:.3f}, "
+        f"centre error {error or 0:.1f} px",
+        f"             {result.finished.summary['picks']['note']}",
+    ]
+    if error is None:
+        at_pick_level = ["  picks      none of them hits a particle"]
     lines = [
         f"best epoch {best.number} of {len(result.epochs)}, by {where} {monitor} {best.monitored(monitor):.3f}",
         f"  regions    precision {regions['precision']:.3f}, auprc {regions['auprc']:.3f} (all of the {where} ones)",
-        f"  picks      average precision {picks.average_precision:.3f}; at score {picks.threshold:.2f}:",
-        f"             precision {picks.precision:.3f}, recall {picks.recall:.3f}, F1 {picks.f1:.3f}"
-        + ("" if error is None else f", centre error {error:.1f} px"),
-        f"             {result.finished.summary['picks']['note']}",
+        *at_pick_level,
         f"  folder     {result.folder}",
         "             model.ckpt, plots/, metrics.csv, summary.json, log.txt",
     ]
@@ -182,9 +197,10 @@ def _summarise(config: TrainConfig, result: FitResult, tracker: Tracker, termina
     for line in lines[1:]:
         terminal.say(line)
     if tracker.run_id is not None:
-        options = "" if config.tracking.root == "mlruns" else f" tracking.root={config.tracking.root}"
-        options += "" if config.tracking.uri is None else f" tracking.uri={config.tracking.uri}"
-        terminal.say(f"to compare runs: pickery ui{options}")
+        told = {"root": "mlruns", "uri": None, "experiment": "pickery"}
+        given = {name: getattr(config.tracking, name) for name in told}
+        options = [f"tracking.{name}={value}" for name, value in given.items() if value != told[name]]
+        terminal.say(f"to compare runs: pickery ui {shlex.join(options)}".rstrip())
 
 
 @contextmanager

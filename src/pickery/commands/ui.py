@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 from pickery.config.schema import UiConfig
 from pickery.errors import InputError
 from pickery.terminal import Terminal
-from pickery.tracking import experiment_page, quiet_mlflow, store_uri
+from pickery.tracking import experiment_page, quiet_mlflow, reason, store_uri
 
 
 def run(config: UiConfig) -> None:
@@ -19,15 +20,16 @@ def run(config: UiConfig) -> None:
     if uri is None and not (root / "mlflow.db").exists():
         raise InputError(f"tracking.root={root} holds no runs yet: pickery train makes some")
     with Terminal() as terminal:
-        page = experiment_page(root, uri, config.tracking.experiment)
+        page = _page(config)
         if uri is not None and uri.startswith(("http://", "https://")):
             terminal.head(f"the runs are at {uri.rstrip('/')}/{page}")
             return
+        _check_address(config.ui.host, config.ui.port)
         terminal.head(f"the runs are at http://{config.ui.host}:{config.ui.port}/{page}")
         terminal.say("Ctrl-C ends the page")
         quiet_mlflow()
         # without its job runner the server takes a sixth of the memory
-        environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+        environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PYTHONWARNINGS": "ignore"}
         command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", store_uri(root, uri), "--workers", "1"]
         command += ["--host", config.ui.host, "--port", str(config.ui.port)]
         with subprocess.Popen(command, env=environment) as server:
@@ -38,6 +40,36 @@ def run(config: UiConfig) -> None:
                 server.wait()
                 return
         if status != 0:
-            raise InputError(
-                f"the page ended with status {status}; if the port is taken, ui.port={config.ui.port + 1} is another"
-            )
+            raise InputError(f"the page ended with status {status}; MLflow said why above")
+
+
+def _page(config: UiConfig) -> str:
+    root, uri = Path(config.tracking.root), config.tracking.uri
+    try:
+        return experiment_page(root, uri, config.tracking.experiment)
+    except InputError:
+        raise
+    except Exception as error:  # whatever a store or a server may raise
+        setting = f"tracking.root={root}" if uri is None else f"tracking.uri={uri}"
+        remedy = "give another folder of runs" if uri is None else "start that server, or correct the address"
+        raise InputError(f"{setting} does not answer ({reason(error)}): {remedy}") from error
+
+
+def _check_address(host: str, port: int) -> None:
+    """Refuse an address that cannot be listened on: MLflow would say so in its own words, and end as if all were well.
+
+    Raises
+    ------
+    InputError
+        When the port is taken or not allowed, or the host is not this machine's.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind(address)
+    except OSError as error:
+        raise InputError(
+            f"ui.host={host} ui.port={port} cannot be listened on ({error.strerror or error}): give another, such as "
+            f"ui.port={port % 65535 + 1}"
+        ) from error

@@ -184,10 +184,8 @@ def _without_effect(config: TrainConfig) -> Iterator[str]:
     if loss.autoencoder == 0 or (loss.autoencoder == "auto" and is_resnet(config)):
         given = "loss.autoencoder=0" if loss.autoencoder == 0 else f"model={config.model.architecture}"
         yield from _unused(config, ["loss.decoder_unit_scaling"], f"with {given}, which has no decoder")
-    if is_resnet(config):
-        yield from _unused(
-            config, ["model.unit_scaling"], f"with model={config.model.architecture}: conv networks only"
-        )
+    if config.model.pretrained is not None:
+        yield from _unused(config, ["model.prior_bias"], "with model.pretrained, which brings its own bias")
     if optimizer.name != "adamw":
         yield from _unused(config, ["optimizer.weight_decay"], f"with optimizer={optimizer.name}: adamw only")
     if optimizer.name != "sgd":

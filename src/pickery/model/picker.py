@@ -1,5 +1,6 @@
 """The classifier of regions: a feature network and a 1×1 convolution; built by name and settings."""
 
+import math
 from functools import cache
 from typing import Any
 
@@ -74,6 +75,18 @@ class Picker(nn.Module):
         """
         result: Tensor = self.classifier(self.features(x))
         return result
+
+
+def expect(model: Picker, fraction: float) -> None:
+    """Set the final layer's bias so that a network with random weights begins by expecting this fraction of positives.
+
+    The bias becomes the fraction's log-odds (Lin et al., Focal loss for dense object detection, ICCV 2017, section
+    3.3). Beginning at one half instead, the first hundred minibatches are spent on lowering all scores alike, and the
+    features learned meanwhile are poor.
+    """
+    with torch.no_grad():
+        assert model.classifier.bias is not None
+        model.classifier.bias.fill_(math.log(fraction / (1 - fraction)))
 
 
 def layer_geometry(layer: nn.Module) -> tuple[int, int]:

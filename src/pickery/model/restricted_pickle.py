@@ -86,7 +86,8 @@ def read_torch_file(path: Path) -> Any:
         raise
     except Exception as error:  # a broken pickle fails in any way there is
         raise InputError(
-            f"{path} is not a file of weights that torch wrote, or it is cut short ({type(error).__name__}: {error})."
+            f"{path} is not a file of weights that torch wrote, or it is cut short ({type(error).__name__}: {error}): "
+            f"copy it again, or give another file."
         ) from None
 
 

@@ -6,7 +6,7 @@ No file can run code here: Pickery's are read with torch's `weights_only`, Topaz
 import importlib.metadata
 import importlib.util
 import os
-import tempfile
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +64,7 @@ def load_weights(source: str, *, setting: str = "model.pretrained") -> LoadedWei
     if path.is_file():
         return _from_file(path)
     if path.is_dir() or path.suffix or len(path.parts) > 1:
-        raise InputError(f"{setting}={source}: there is no such file.")
+        raise InputError(f"{setting}={source}: there is no such file; check the path.")
     return _from_file(_pretrained_file(source, setting))
 
 
@@ -197,15 +197,16 @@ def save_model(
         "metrics": dict(metrics),
         "provenance": dict(provenance),
     }
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    # not tempfile: its files are private to their owner, and stay so under their final name
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("xb") as file:
             torch.save(content, file)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
@@ -223,7 +224,7 @@ def load_model_file(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from None
     except Exception as error:  # a broken file fails in any way there is
         raise InputError(
-            f"{path} is not a model file of Pickery, or it is cut short ({type(error).__name__})."
+            f"{path} is not a model file of Pickery, or it is cut short ({type(error).__name__}): copy it again."
         ) from None
     return _checked_version(content, path)
 
@@ -239,9 +240,22 @@ def load_model(path: Path) -> tuple[Picker, dict[str, Any]]:
 def _checked_version(content: Any, path: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or content.get("format") != MODEL_FORMAT:
         raise InputError(f"{path} is not a model file of Pickery.")
-    if content["version"] > MODEL_VERSION:
+    version = content.get("version", 0)
+    if version > MODEL_VERSION:
         raise InputError(
-            f"{path} was written by a later version of Pickery (file version {content['version']}, known here: up to "
+            f"{path} was written by a later version of Pickery (file version {version}, known here: up to "
             f"{MODEL_VERSION}): update Pickery."
         )
+    if not _is_whole(content):
+        raise InputError(f"{path} is damaged, its weights are not those of its architecture: copy it again.")
     return content
+
+
+def _is_whole(content: Mapping[str, Any]) -> bool:
+    try:
+        with torch.device("meta"):  # shapes only
+            blank = build_model(**content["architecture"], seed=None).state_dict()
+        held = {name: tensor.shape for name, tensor in content["state_dict"].items()}
+    except (KeyError, TypeError, AttributeError, InputError):
+        return False
+    return held == {name: tensor.shape for name, tensor in blank.items()}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 
 from pickery.errors import InputError
 from pickery.training.history import Epoch, best_epoch, write_metrics
@@ -71,9 +72,10 @@ class EpochRecorder(pl.Callback):
     def _refuse_nonsense(self, epoch: Epoch) -> None:
         broken = [name for name, value in epoch.train.items() if not abs(value) < float("inf")]
         if broken:
+            kept = " (the best epoch before is kept)" if self.epochs else ""
             raise InputError(
-                f"the training diverged: {', '.join(broken)} is not a number after epoch {epoch.number} at "
-                f"optimizer.learning_rate={epoch.learning_rate:g}; try a tenth of it (the best epoch before is kept)"
+                f"the training diverged: its {broken[0]} is not a number after epoch {epoch.number} at "
+                f"optimizer.learning_rate={epoch.learning_rate:g}; try a tenth of it{kept}"
             )
 
     def state_dict(self) -> dict[str, Any]:
@@ -95,6 +97,26 @@ def save_checkpoint(trainer: pl.Trainer, path: Path) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def find_checkpoint(path: Path) -> Path | None:
+    """Give the checkpoint to resume from, None where there is none.
+
+    Raises
+    ------
+    InputError
+        When it is damaged.
+    """
+    if not path.exists():
+        return None
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        whole = {"state_dict", "optimizer_states", "loops", "callbacks"} <= content.keys()
+    except Exception:  # a broken file fails in any way there is
+        whole = False
+    if not whole:
+        raise InputError(f"{path} is damaged: remove it, and the same command trains this run again from its start")
+    return path
 
 
 class ProgressTeller(pl.Callback):

@@ -36,12 +36,19 @@ def check_fit(config: TrainConfig, data: TrainingData, model: Picker) -> None:
             raise InputError(
                 f"{name} has {columns} x {rows} pixels at preprocess.downsample={config.preprocess.downsample:g}, less "
                 f"than one patch of model={config.model.architecture} ({model.receptive_field} x "
-                f"{model.receptive_field}): downsample less, or choose a model with a smaller patch"
+                f"{model.receptive_field}): downsample less, choose a model with a smaller patch, or leave the "
+                "micrograph out of data.micrographs"
             )
     if not data.test and config.evaluation.monitor in HELD_OUT_ONLY:
         raise InputError(
             f"evaluation.monitor={config.evaluation.monitor} needs held-out micrographs, and there are none: set "
             f"data.test_fraction, or monitor one of {', '.join(m for m in REGION_METRICS if m not in HELD_OUT_ONLY)}"
+        )
+    stride, test = config.evaluation.stride, data.labelled(data.test) if data.test else None
+    if test is not None and not any(test.labels(i)[::stride, ::stride].any() for i in range(len(test))):
+        raise InputError(
+            f"evaluation.stride={stride} meets none of the positive regions of the held-out micrographs, so that no "
+            "epoch could be judged: lower it, or hold out micrographs with more picks (data.test_fraction)"
         )
 
 
@@ -121,6 +128,10 @@ def training_device(config: TrainConfig) -> torch.device:
         return torch.device("cuda", torch.cuda.current_device())
     if config.trainer.accelerator == "gpu":
         raise InputError("trainer.accelerator=gpu, but torch finds no GPU: use trainer.accelerator=cpu or auto")
+    if config.trainer.precision == "16-mixed":
+        raise InputError(
+            "trainer.precision=16-mixed needs a GPU, and torch finds none: use trainer.precision=bf16-mixed or 32"
+        )
     return torch.device("cpu")
 
 

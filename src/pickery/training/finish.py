@@ -15,6 +15,7 @@ import torch
 
 from pickery.config.schema import TrainConfig
 from pickery.data.datamodule import LabelledMicrographs
+from pickery.errors import InputError
 from pickery.evaluation.matching import PickMetrics, pick_outcome
 from pickery.evaluation.names import PRECISION
 from pickery.loss.prior import ObjectiveChoice
@@ -67,10 +68,14 @@ def finish_run(
 ) -> Finished:
     """Score the best model on all regions, write what the run's folder still lacks, and track it.
 
-    ``summary.json`` is written last: its presence says that the run is finished.
+    ``summary.json`` is written last: its presence says that the run is finished, and tracked as far as it can be.
     """
     path = folder / "model.ckpt"
-    model, stored = load_model(path)
+    try:
+        model, stored = load_model(path)
+    except InputError as error:
+        again = f"Remove {folder / 'last.ckpt'}, and the same command trains this run again."
+        raise InputError(f"{error} {again}") from error
     model.eval().to(device)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # the stubs know this of tensors only
 
@@ -93,7 +98,6 @@ def finish_run(
     )
     plots = _plots(folder / "plots", config, data, epochs, best, found, judged, micrographs)
     write_micrographs(folder / "micrographs.csv", data)
-    write_text(folder / "summary.json", json.dumps(summary, indent=1) + "\n")
 
     tracker.metrics(
         {
@@ -105,8 +109,10 @@ def finish_run(
         step=best.number,
     )
     tracker.artifacts(plots, "plots")
-    tracker.artifacts([folder / name for name in ("config.yaml", "metrics.csv", "micrographs.csv", "summary.json")])
+    tracker.artifacts([folder / name for name in ("config.yaml", "metrics.csv", "micrographs.csv")])
     tracker.model(path, name=config.model.architecture, step=best.number, metrics=regions)
+    write_text(folder / "summary.json", json.dumps(summary, indent=1) + "\n")
+    tracker.artifacts([folder / "summary.json"])
     return Finished(regions, found, bool(data.test), summary)
 
 

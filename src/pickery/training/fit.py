@@ -23,11 +23,11 @@ from pickery.errors import InputError
 from pickery.loss import build_objective
 from pickery.loss.penalty import autoencoder_weight
 from pickery.loss.prior import ObjectiveChoice
-from pickery.model import Picker, build_model
+from pickery.model import Picker, build_model, expect
 from pickery.model.decoder import decoder_for
 from pickery.model.weights import LoadedWeights, load_weights, save_model
 from pickery.tracking import Tracker
-from pickery.training.callbacks import EpochRecorder, ProgressTeller
+from pickery.training.callbacks import EpochRecorder, ProgressTeller, find_checkpoint
 from pickery.training.choices import (
     check_fit,
     choose,
@@ -103,6 +103,8 @@ def fit(config: TrainConfig, data: TrainingData, folder: Path, tracker: Tracker,
     choice = choose(config, data, train)
     if choice.warning:
         listener.warn(choice.warning)
+    if weights is None and config.model.prior_bias:
+        expect(model, max(choice.pi, choice.observed))
     picks = pick_level(config, data)
     provenance = describe(config, data, choice)
     _introduce(config, data, choice, tracker, provenance)
@@ -188,9 +190,7 @@ def _model(config: TrainConfig, weights: LoadedWeights | None, listener: Listene
     if weights is not None:
         listener.say(f"weights to start from: {weights.description}")
         for name, value in weights.architecture.items():
-            # dropout has no weights, and a resnet's widths do not depend on unit_scaling
-            unseen = name == "dropout" or (name == "unit_scaling" and settings.architecture.startswith("resnet"))
-            if not unseen and wanted[name] != value:
+            if name != "dropout" and wanted[name] != value:  # dropout has no weights
                 given = f"model={value}" if name == "architecture" else f"model.{name}={str(value).lower()}"
                 raise InputError(f"model.pretrained={settings.pretrained} holds other weights: it needs {given}")
         model.load_state_dict(weights.state_dict)
@@ -205,6 +205,8 @@ def _introduce(
     tracker.parameters(flat(config))
     tracker.tags(
         {
+            "mlflow.source.name": "pickery train",
+            "mlflow.source.type": "LOCAL",
             "objective_asked": choice.asked,
             "objective_used": choice.used,
             "data_fingerprint": data.fingerprint,
@@ -319,7 +321,7 @@ def _train(
             use_distributed_sampler=False,
         )
         try:
-            trainer.fit(module, data, ckpt_path=last if last.exists() else None)
+            trainer.fit(module, data, ckpt_path=find_checkpoint(last))
         except SystemExit as error:
             # Lightning turns Ctrl-C into an exit; the command line wants to know what happened
             raise KeyboardInterrupt from error

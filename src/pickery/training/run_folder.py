@@ -68,12 +68,17 @@ def identity(config: TrainConfig, fingerprint: str, pretrained: str | None) -> d
     return settings | {"data": fingerprint, "pretrained": pretrained}
 
 
+def _of_a_run(name: str) -> bool:
+    """Whether a file belongs to any run: the lock, or what a killed process left of a file that it was writing."""
+    return name == ".lock" or re.fullmatch(r"\.\w+\.(ckpt|csv|json|yaml)\..+", name) is not None
+
+
 def _under(name: str, other: str) -> bool:
     return name.startswith(other) if other.endswith(".") else name == other
 
 
 def default_folder(config: TrainConfig, decides: Mapping[str, Any]) -> Path:
-    """Name the run's folder, ``runs/train-DATA-MODEL-OBJECTIVE-HASH``."""
+    """Name the run's folder, ``runs/train-DATA-MODEL-OBJECTIVE-HASH``, or find it by its hash."""
     digest = hashlib.blake2b(json.dumps(decides, sort_keys=True).encode(), digest_size=4).hexdigest()
     micrographs = config.data.micrographs
     if config.data.source == "simulated" or micrographs is None:
@@ -83,7 +88,10 @@ def default_folder(config: TrainConfig, decides: Mapping[str, Any]) -> Path:
         parts = [part for part in Path(first).parts if not any(sign in part for sign in "*?[")]
         words = [part for part in parts if part.lower() not in ("micrographs", "mics", "/", "..", ".")]
         data = re.sub(r"[^A-Za-z0-9_]+", "_", words[-1] if words else "data").strip("_")[:40] or "data"
-    return Path("runs") / f"train-{data}-{config.model.architecture}-{config.loss.objective}-{digest}"
+    path = Path("runs") / f"train-{data}-{config.model.architecture}-{config.loss.objective}-{digest}"
+    # data that were moved give the folder another name, but it is the same run
+    same = [] if path.exists() else sorted(path.parent.glob(f"train-*-{digest}/run.json"))
+    return same[0].parent if same else path
 
 
 @dataclass
@@ -135,10 +143,13 @@ class RunFolder:
         record = path / "run.json"
         try:
             path.mkdir(parents=True, exist_ok=True)
-            if not record.exists() and any(entry.name != ".lock" for entry in path.iterdir()):
+            if not record.exists() and not all(_of_a_run(entry.name) for entry in path.iterdir()):
                 raise InputError(f"run_dir={path} is not empty and holds no run of Pickery: give another folder")
             lock = ExitStack()
             lock.enter_context(FileLock(path / ".lock", timeout=0))
+            for entry in path.iterdir():
+                if entry.name != ".lock" and _of_a_run(entry.name):
+                    entry.unlink()  # the lock says that its writer is dead
         except Timeout as error:
             raise InputError(f"another process is training in {path}: wait for it, or give another run_dir") from error
         except OSError as error:
