@@ -12,6 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from pickery.atomic import write_text
 from pickery.config import rules
 from pickery.config.load import resolved
 from pickery.config.schema import TrainConfig
@@ -116,8 +117,6 @@ def _simulated(config: TrainConfig, terminal: Terminal) -> DataSet:
 
 def _write_config(config: TrainConfig, path: Path) -> None:
     import yaml
-
-    from pickery.training.history import write_text
 
     write_text(path / "config.yaml", yaml.safe_dump(resolved(config), sort_keys=False, allow_unicode=True))
 

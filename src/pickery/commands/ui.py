@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from pickery.tracking import experiment_page, quiet_mlflow, reason, store_uri
 
 
 def run(config: UiConfig) -> None:
-    """Serve the page until Ctrl-C."""
+    """Serve the page until Ctrl-C or SIGTERM."""
     root, uri = Path(config.tracking.root), config.tracking.uri
     if uri is None and not (root / "mlflow.db").exists():
         raise InputError(f"tracking.root={root} holds no runs yet: pickery train makes some")
@@ -33,12 +34,16 @@ def run(config: UiConfig) -> None:
         command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", store_uri(root, uri), "--workers", "1"]
         command += ["--host", config.ui.host, "--port", str(config.ui.port)]
         with subprocess.Popen(command, env=environment) as server:
+            # asked by the system to end: not without the server, which would keep the port
+            before = signal.signal(signal.SIGTERM, signal.default_int_handler)
             try:
                 status = server.wait()
             except KeyboardInterrupt:
                 server.terminate()
                 server.wait()
                 return
+            finally:
+                signal.signal(signal.SIGTERM, before)
         if status != 0:
             raise InputError(f"the page ended with status {status}; MLflow said why above")
 

@@ -3,11 +3,11 @@
 import glob
 import os
 import re
-import secrets
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
+from pickery.atomic import atomic_path
 from pickery.errors import InputError
 
 
@@ -88,7 +88,7 @@ def head_of(path: Path, size: int = 4000) -> str:
 
 
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def writing(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path` that takes its place when the block ends well, and is removed otherwise.
 
     Raises
@@ -96,17 +96,12 @@ def atomic_path(path: Path) -> Iterator[Path]:
     InputError
         The folder cannot be made or written to, or the disk is full.
     """
-    # not tempfile: its files are private to their owner, and stay so under their final name
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        os.replace(temporary, path)
+        with atomic_path(path) as temporary:
+            yield temporary
     except OSError as error:
         raise InputError(f"{path} cannot be written ({error.strerror or error}): give another place.") from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def natural_key(text: str) -> tuple[list[str | int], str]:

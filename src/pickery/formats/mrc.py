@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pickery.errors import InputError
 from pickery.formats.contract import ImageKind, MicrographHeader
-from pickery.formats.files import atomic_path, reading
+from pickery.formats.files import reading, writing
 
 HEADER_BYTES = 1024
 IMAGE_MODES = (0, 1, 2, 6, 12)
@@ -89,7 +89,7 @@ def write_mrc(path: Path, image: NDArray[Any], *, pixel_size_angstrom: float | N
     import mrcfile
 
     assert image.ndim == 2
-    with atomic_path(path) as temporary, mrcfile.new(temporary) as mrc:
+    with writing(path) as temporary, mrcfile.new(temporary) as mrc:
         mrc.set_data(np.asarray(image, np.float32))
         # mrcfile writes zero for an unknown size, and `_layout` reads it as unknown
         if pixel_size_angstrom is not None:

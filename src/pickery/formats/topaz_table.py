@@ -15,7 +15,7 @@ import numpy as np
 
 from pickery.errors import InputError, PickeryWarning
 from pickery.formats.contract import FileKind, PickTable
-from pickery.formats.files import atomic_path, text_lines
+from pickery.formats.files import text_lines, writing
 from pickery.formats.images import bare_name, image_kind
 from pickery.formats.text_table import TextTable, picks_of
 
@@ -98,7 +98,7 @@ def write_picks(path: Path, picks: PickTable) -> None:
     if np.isfinite(picks.score).any():
         columns[SCORE] = ["" if np.isnan(value) else _shortest(value) for value in picks.score]
     delimiter = "," if path.suffix.lower() == ".csv" else "\t"
-    with atomic_path(path) as temporary, temporary.open("x", encoding="utf-8", newline="") as handle:
+    with writing(path) as temporary, temporary.open("x", encoding="utf-8", newline="") as handle:
         writer = csv.writer(handle, delimiter=delimiter, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows(zip(*columns.values(), strict=True))

@@ -5,8 +5,6 @@ No file can run code here: Pickery's are read with torch's `weights_only`, Topaz
 
 import importlib.metadata
 import importlib.util
-import os
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pickery.atomic import atomic_path
 from pickery.errors import InputError
 from pickery.model.picker import Picker, build_model
 from pickery.model.recognise import recognise
@@ -197,17 +196,8 @@ def save_model(
         "metrics": dict(metrics),
         "provenance": dict(provenance),
     }
-    # not tempfile: its files are private to their owner, and stay so under their final name
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
-    try:
-        with temporary.open("xb") as file:
-            torch.save(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with atomic_path(path) as temporary:
+        torch.save(content, temporary)
 
 
 def load_model_file(path: Path) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from uuid import uuid4
+
+from pickery.atomic import atomic_path
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -88,15 +89,9 @@ def save_figure(figure: "Figure", path: str | os.PathLike[str], *, dpi: int = 15
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.{uuid4().hex}.part")
-    try:
-        with open(partial, "xb") as file, pickery_style():
-            # no version of the drawing program inside: the same data gives the same bytes
-            figure.savefig(file, format="png", dpi=dpi, metadata={"Software": None})
-        os.replace(partial, target)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+    with atomic_path(target) as temporary, pickery_style():
+        # no version of the drawing program inside: the same data gives the same bytes
+        figure.savefig(temporary, format="png", dpi=dpi, metadata={"Software": None})
 
 
 def label_ends(axes: "Axes", labels: Sequence[tuple[float, str, str]], *, gap: float = 0.075) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
+from pickery.atomic import atomic_path
 from pickery.errors import InputError
 from pickery.training.history import Epoch, best_epoch, write_metrics
 from pickery.training.module import PickerModule
@@ -90,13 +90,9 @@ class EpochRecorder(pl.Callback):
 
 
 def save_checkpoint(trainer: pl.Trainer, path: Path) -> None:
-    """Save a Lightning checkpoint atomically: whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    """Save a Lightning checkpoint, whole or not at all."""
+    with atomic_path(path) as temporary:
         trainer.save_checkpoint(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def find_checkpoint(path: Path) -> Path | None:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from pickery.atomic import write_text
 from pickery.config.schema import TrainConfig
 from pickery.data.datamodule import LabelledMicrographs
 from pickery.errors import InputError
@@ -26,7 +27,7 @@ from pickery.plots.precision_recall import plot_precision_recall
 from pickery.plots.style import save_figure
 from pickery.tracking import Tracker
 from pickery.training.held_out import HeldOutEvaluation, PickLevel, evaluate
-from pickery.training.history import Epoch, write_text
+from pickery.training.history import Epoch
 from pickery.training.inputs import TrainingData
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from pickery.atomic import write_text
 from pickery.evaluation.names import METRICS
 
 
@@ -80,16 +80,3 @@ def write_metrics(path: Path, epochs: Sequence[Epoch]) -> None:
 
 def _figure(value: float | int) -> str:
     return repr(value)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically: whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -31,7 +31,7 @@ class Found:
     Attributes
     ----------
     files
-        All micrographs, those given apart for testing included.
+        All micrographs, those given apart for testing and those left out included.
     points
         Each micrograph's picks, ``(x, y)`` in full-size pixels.
     given_apart
@@ -128,7 +128,8 @@ def gather(config: TrainConfig, listener: Listener, *, simulated: DataSet | None
         When something given cannot be used; see the formats and preprocess rooms.
     """
     found = find(config.data, listener, simulated=simulated, skip_bad=config.preprocess.skip_bad)
-    result = prepare_files(found.files, config.preprocess, config.seed, listener)
+    readable = [file for file in found.files if file.name not in found.skipped]
+    result = prepare_files(readable, config.preprocess, config.seed, listener)
     skipped = dict(found.skipped) | result.skipped
     for name, reason in result.skipped.items():
         listener.warn(f"left out {name}: {reason}")
@@ -202,9 +203,9 @@ def find(settings: DataGroup, listener: Listener, *, simulated: DataSet | None =
             f"data.test_micrographs and data.micrographs both hold {both[0]}"
             f"{f' and {len(both) - 1} more' if len(both) > 1 else ''}: a micrograph either trains or tests"
         )
-    files = find_micrographs([*sources, *apart_sources])
-    shapes, sizes, skipped = _headers(files, listener, skip_bad=skip_bad)
-    files = [file for file in files if file.name in shapes]
+    everything = find_micrographs([*sources, *apart_sources])
+    shapes, sizes, skipped = _headers(everything, listener, skip_bad=skip_bad)
+    files = [file for file in everything if file.name in shapes]
     trains = [file for file in files if file.path in train_paths]
     tests = [file for file in files if file.path in test_paths]
     # a table may hold the picks of both sides
@@ -218,7 +219,7 @@ def find(settings: DataGroup, listener: Listener, *, simulated: DataSet | None =
     if simulated is not None:
         truth = _read(str(simulated.truth), files, shapes, settings, listener, setting="the simulated truth")
     return Found(
-        files=tuple(files),
+        files=tuple(everything),
         points=points,
         given_apart=frozenset(file.name for file in tests),
         pixel_size_angstrom=_pixel_size(settings.pixel_size, sizes, listener),
@@ -286,7 +287,7 @@ def _tell(assigned: AssignedPicks, listener: Listener, setting: str) -> None:
         first = next(iter(assigned.unmatched))
         listener.warn(
             f"{sum(assigned.unmatched.values())} picks of {setting} are on {len(assigned.unmatched)} micrographs that "
-            f"were not given ({first}{', …' if len(assigned.unmatched) > 1 else ''}); they are left out"
+            f"were not given, or left out ({first}{', …' if len(assigned.unmatched) > 1 else ''}); they are left out"
         )
     if assigned.outside:
         count = sum(assigned.outside.values())

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from pickery.atomic import write_text
 from pickery.config.load import flat
 from pickery.config.schema import TrainConfig
 from pickery.errors import InputError
-from pickery.training.history import write_text
 
 # settings that do not change the result: where data lie, who works, on what, and who is told.
 # Data count by their content (the fingerprint), pretrained weights too.
