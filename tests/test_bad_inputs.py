@@ -455,26 +455,25 @@ def test_a_bad_input_ends_in_one_plain_line(case: Case, tiny: TinyData, capsys: 
 # ---- settings: said at once, with status 2
 
 
-@pytest.mark.parametrize(
-    ("words", "texts"),
-    [
-        (["trainer.epoch=3"], ["trainer.epoch is not a setting", "Did you mean trainer.epochs?"]),
-        (["trainer.epochs=many"], ["trainer.epochs=many: must be a whole number of at least 1 (got many)"]),
-        (["data.test_fraction=1.5"], ["data.test_fraction=1.5: must be at least 0 and below 1"]),
-        (["optimizer.learning_rate=nan"], ["optimizer.learning_rate=nan: must be a number above 0"]),
-        (["model=resnet9"], ["model=resnet9: there is no such model", "Did you mean model=resnet8?"]),
-        (["data.expected_particles=null"], ["data.expected_particles is missing", "Count them in two or three"]),
-        (["data.picks=null"], ["data.picks is missing", "data.picks=picks.star"]),
-        (["model=resnet8", "model.pooling=average"], ["model.pooling=average", "model=resnet8", "model.pooling=max"]),
-        (["model=resnet8", "loss.autoencoder=1"], ["loss.autoencoder=1", "model=resnet8", "loss.autoencoder=0"]),
-        (["model.pooling=max"], ["model.pooling=max", "model=conv31", "model.pooling=average"]),
-        (["model.dropout=0.5"], ["model.dropout=0.5", "model=conv31", "model.dropout=0"]),
-        (["data.test_fraction=0", "evaluation.monitor=auprc"], ["evaluation.monitor=auprc", "data.test_fraction=0.2"]),
-        (["data.fold=1"], ["data.fold=1 needs data.folds", "data.folds=5"]),
-        (["sampler.balance=0.99"], ["sampler.balance=0.99", "leaves no unlabeled patch", "0.0625"]),
-    ],
-    ids=lambda words: " ".join(words) if "=" in words[0] and ":" not in words[0] else "",
-)
+SETTINGS: list[tuple[list[str], list[str]]] = [
+    (["trainer.epoch=3"], ["trainer.epoch is not a setting", "Did you mean trainer.epochs?"]),
+    (["trainer.epochs=many"], ["trainer.epochs=many: must be a whole number of at least 1 (got many)"]),
+    (["data.test_fraction=1.5"], ["data.test_fraction=1.5: must be at least 0 and below 1"]),
+    (["optimizer.learning_rate=nan"], ["optimizer.learning_rate=nan: must be a number above 0"]),
+    (["model=resnet9"], ["model=resnet9: there is no such model", "Did you mean model=resnet8?"]),
+    (["data.expected_particles=null"], ["data.expected_particles is missing", "Count them in two or three"]),
+    (["data.picks=null"], ["data.picks is missing", "data.picks=picks.star"]),
+    (["model=resnet8", "model.pooling=average"], ["model.pooling=average", "model=resnet8", "model.pooling=max"]),
+    (["model=resnet8", "loss.autoencoder=1"], ["loss.autoencoder=1", "model=resnet8", "loss.autoencoder=0"]),
+    (["model.pooling=max"], ["model.pooling=max", "model=conv31", "model.pooling=average"]),
+    (["model.dropout=0.5"], ["model.dropout=0.5", "model=conv31", "model.dropout=0"]),
+    (["data.test_fraction=0", "evaluation.monitor=auprc"], ["evaluation.monitor=auprc", "data.test_fraction=0.2"]),
+    (["data.fold=1"], ["data.fold=1 needs data.folds", "data.folds=5"]),
+    (["sampler.balance=0.99"], ["sampler.balance=0.99", "leaves no unlabeled patch", "0.0625"]),
+]
+
+
+@pytest.mark.parametrize(("words", "texts"), SETTINGS, ids=[" ".join(words) for words, _ in SETTINGS])
 def test_a_bad_setting_is_refused_with_a_way_out(
     words: list[str], texts: list[str], tiny: TinyData, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -650,8 +649,9 @@ def test_no_room_for_the_run_is_said_and_what_was_done_is_kept(
 def test_a_process_with_no_room_for_its_model_ends_plainly(tiny: TinyData, tmp_path: Path) -> None:
     import subprocess
 
-    words = tiny.overrides("run_dir=run", "model.units=16")
-    command = f'ulimit -f 64; exec "{sys.executable}" -m pickery train "$@"'
+    words = tiny.overrides("run_dir=run", "model.units=32")
+    # in kilobytes: room for the prepared micrographs, not for the model
+    command = f'ulimit -f 400; exec "{sys.executable}" -m pickery train "$@"'
     done = subprocess.run(["bash", "-c", command, "bash", *words], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr

@@ -352,18 +352,21 @@ def test_prepared_images_are_written_as_mrc(run: Run, micrographs: list[Microgra
     for _ in range(2):  # when they are made and when they are found made
         prepared = run(micrographs, write_mrc=tmp_path / "mrc").set
         for index, name in enumerate(prepared.names):
-            path = tmp_path / "mrc" / f"{name}.mrc"
+            path = tmp_path / "mrc" / prepared.directory.name / f"{name}.mrc"
             np.testing.assert_array_equal(read_micrograph(path), prepared.image(index))
             y_scale, x_scale = prepared.scale(index)
             assert read_header(path).pixel_size_angstrom == pytest.approx(1.5 * (x_scale + y_scale) / 2, rel=1e-5)
             path.unlink()
 
 
-def test_written_images_never_replace_micrographs(run: Run, micrographs: list[MicrographFile]) -> None:
-    before = micrographs[0].path.read_bytes()
+def test_written_images_never_replace_micrographs(run: Run, micrographs: list[MicrographFile], tmp_path: Path) -> None:
+    folder = tmp_path / "mrc" / run(micrographs).set.directory.name
+    folder.mkdir(parents=True)
+    moved = [MicrographFile(file.name, file.path.rename(folder / file.path.name)) for file in micrographs]
+    before = moved[0].path.read_bytes()
     with pytest.raises(InputError, match="would replace the micrograph"):
-        run(micrographs, write_mrc=micrographs[0].path.parent)
-    assert micrographs[0].path.read_bytes() == before
+        run(moved, write_mrc=tmp_path / "mrc")
+    assert moved[0].path.read_bytes() == before
 
 
 def test_compressed_micrographs_and_equal_files_are_prepared(run: Run, tmp_path: Path, write_micrograph: Write) -> None:

@@ -33,13 +33,14 @@ def run(config: UiConfig) -> None:
         environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PYTHONWARNINGS": "ignore"}
         command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", store_uri(root, uri), "--workers", "1"]
         command += ["--host", config.ui.host, "--port", str(config.ui.port)]
-        with subprocess.Popen(command, env=environment) as server:
+        # a session of its own: MLflow's server is a process behind the one begun here, and both must end
+        with subprocess.Popen(command, env=environment, start_new_session=True) as server:
             # asked by the system to end: not without the server, which would keep the port
             before = signal.signal(signal.SIGTERM, signal.default_int_handler)
             try:
                 status = server.wait()
             except KeyboardInterrupt:
-                server.terminate()
+                os.killpg(server.pid, signal.SIGTERM)
                 server.wait()
                 return
             finally:

@@ -5,6 +5,7 @@ No file can run code here: Pickery's are read with torch's `weights_only`, Topaz
 
 import importlib.metadata
 import importlib.util
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -196,8 +197,10 @@ def save_model(
         "metrics": dict(metrics),
         "provenance": dict(provenance),
     }
+    written = io.BytesIO()  # on a full disk torch's own writer does not raise OSError
+    torch.save(content, written)
     with atomic_path(path) as temporary:
-        torch.save(content, temporary)
+        temporary.write_bytes(written.getbuffer())
 
 
 def load_model_file(path: Path) -> dict[str, Any]:

@@ -87,7 +87,7 @@ def prepare(
     seed : int
         For the sampled pixels.
     write_mrc : Path, optional
-        Folder into which the prepared images are also written as MRC, with the pixel size that they have.
+        Folder in which a folder of the set's name gets the prepared images as MRC, with the pixel size that they have.
     progress : callable, optional
         Called with (micrographs done, micrographs in all).
 

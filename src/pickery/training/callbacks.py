@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from pickery.atomic import atomic_path
 from pickery.errors import InputError
@@ -87,6 +89,19 @@ class EpochRecorder(pl.Callback):
         self.epochs = [Epoch.from_plain(plain) for plain in state_dict["epochs"]]
         self.resumed_epochs = len(self.epochs)
         write_metrics(self.folder / "metrics.csv", self.epochs)
+
+
+class DirectCheckpointIO(TorchCheckpointIO):
+    """Writes checkpoints where they belong: Lightning's own go through the system's folder for temporary files.
+
+    That folder may be full, or on a slower disk, and then the complaint is about the wrong one.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        """Write a checkpoint; raises OSError on a full disk, which torch's own writer does not."""
+        written = io.BytesIO()
+        torch.save(checkpoint, written)
+        Path(path).write_bytes(written.getbuffer())
 
 
 def save_checkpoint(trainer: pl.Trainer, path: Path) -> None:

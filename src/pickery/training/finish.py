@@ -150,7 +150,7 @@ def _summary(
             "hits": found.hits,
             "misses": found.misses,
             "extras": found.extras,
-            "note": "labels may be partial: precision and what follows from it are lower bounds"
+            "note": "labels may be partial: precision and what follows are lower bounds"
             if data.partial_labels
             else "all particles are known",
         },

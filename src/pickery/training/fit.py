@@ -27,7 +27,7 @@ from pickery.model import Picker, build_model, expect
 from pickery.model.decoder import decoder_for
 from pickery.model.weights import LoadedWeights, load_weights, save_model
 from pickery.tracking import Tracker
-from pickery.training.callbacks import EpochRecorder, ProgressTeller, find_checkpoint
+from pickery.training.callbacks import DirectCheckpointIO, EpochRecorder, ProgressTeller, find_checkpoint
 from pickery.training.choices import (
     check_fit,
     choose,
@@ -141,8 +141,7 @@ def fit(config: TrainConfig, data: TrainingData, folder: Path, tracker: Tracker,
     tell = ProgressTeller(
         lambda epoch, done, total, evaluating: listener.training(epoch, config.trainer.epochs, done, total, evaluating)
     )
-    last = folder / "last.ckpt"
-    _train(config, module, _data_module(config, train, test, choice, model), [recorder, tell], folder, last)
+    _train(config, module, _data_module(config, train, test, choice, model), [recorder, tell], folder)
     for epoch in recorder.epochs:
         if tracked < epoch.number <= recorder.resumed_epochs:
             track_epoch(tracker, epoch)
@@ -301,7 +300,6 @@ def _train(
     data: PickerDataModule,
     callbacks: list[pl.Callback],
     folder: Path,
-    last: Path,
 ) -> None:
     precision: Any = "32-true" if config.trainer.precision == 32 else config.trainer.precision
     with _quiet_lightning():
@@ -311,6 +309,7 @@ def _train(
             precision=precision,
             max_epochs=config.trainer.epochs,
             callbacks=callbacks,
+            plugins=[DirectCheckpointIO()],
             default_root_dir=folder,
             logger=False,
             enable_checkpointing=False,  # EpochRecorder keeps the best model and last.ckpt
@@ -321,7 +320,7 @@ def _train(
             use_distributed_sampler=False,
         )
         try:
-            trainer.fit(module, data, ckpt_path=find_checkpoint(last))
+            trainer.fit(module, data, ckpt_path=find_checkpoint(folder / "last.ckpt"))
         except SystemExit as error:
             # Lightning turns Ctrl-C into an exit; the command line wants to know what happened
             raise KeyboardInterrupt from error

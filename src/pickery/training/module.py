@@ -77,7 +77,8 @@ class PickerModule(pl.LightningModule):
         self._build_optimizer, self._build_schedule = optimizer, schedule
         self.figures = RunningMeans()
         # the compiled twin shares the parameters and must not become a second submodule with names of its own
-        self._forward: list[Callable[[Tensor], Tensor]] = [torch.compile(model) if compiled else model]
+        features = model.features
+        self._features: list[Callable[[Tensor], Tensor]] = [torch.compile(features) if compiled else features]
 
     def training_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> Tensor:
         """Compute one minibatch's loss: the objective and, where asked for, L2 and reconstruction terms."""
@@ -86,12 +87,9 @@ class PickerModule(pl.LightningModule):
             torch.manual_seed((self.dropout_seed * 1_000_003 + self.global_step) % 2**63)
         patches, labels = batch["patches"], batch["labels"]
         patches = patches.contiguous(memory_format=torch.channels_last)
-        if self.decoder is None:
-            scores, error = self._forward[0](patches).flatten(), None
-        else:
-            features = self.model.features(patches)
-            scores = self.model.classifier(features).flatten()
-            error = reconstruction_error(self.decoder(features), patches)
+        features = self._features[0](patches)
+        scores = self.model.classifier(features).flatten()
+        error = None if self.decoder is None else reconstruction_error(self.decoder(features), patches)
         terms = self.objective(scores, labels)
         loss, named = terms.total, dict(terms.terms)
         if error is not None:
