@@ -301,6 +301,16 @@ def picks_on_one_micrograph_alone(tiny: TinyData) -> list[str]:
     return picks("one.txt", [header, *(row for row in good if row[0] == good[0][0])])
 
 
+@says("none of data.test_micrographs=apart.mrc can be held out", "give the picks that belong to them")
+def picks_of_the_test_on_training_micrographs(tiny: TinyData) -> list[str]:
+    Path("train").mkdir()
+    first, *others = sorted(tiny.micrographs.iterdir())
+    for path in others:
+        (Path("train") / path.name).symlink_to(path)
+    Path("apart.mrc").symlink_to(first)
+    return ["data.micrographs=train", "data.test_micrographs=apart.mrc", f"data.test_picks={tiny.picks}"]
+
+
 # ---- settings and data together
 
 

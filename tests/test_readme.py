@@ -63,7 +63,9 @@ def test_documented_settings_are_valid_as_they_stand(words: list[str]) -> None:
 @pytest.fixture
 def own_data(tiny: TinyData, tmp_path: Path) -> Path:
     """Lay out a user's folder: micrographs, and picks as RELION writes them."""
-    (tmp_path / "micrographs").symlink_to(tiny.micrographs)
+    for name in ("micrographs", "apoferritin"):
+        (tmp_path / name).symlink_to(tiny.micrographs)
+    (tmp_path / "picks.txt").symlink_to(tiny.picks)
     rows = [line.split("\t") for line in tiny.picks.read_text().splitlines()[1:]]
     loop = "\n".join(f"micrographs/{name}.mrc {x} {y}" for name, x, y, *_ in rows)
     (tmp_path / "picks.star").write_text(
@@ -80,8 +82,9 @@ def test_documented_trainings_run(words: list[str], own_data: Path, pickery: Com
     if not any(word.startswith("data.micrographs=") for word in words):
         small += SMALL_SIMULATION
     else:
-        small.append("preprocess.downsample=4")
-        words = [word for word in words if not word.startswith("preprocess.downsample")]
+        small += ["preprocess.downsample=4", "data.expected_particles=8"]
+    shrunk = {word.split("=")[0] for word in small}
+    words = [word for word in words if word.split("=")[0] not in shrunk]
     # resnet8 sees 71 regions, the small simulated micrographs have 96
     done = pickery(*words, *small)
     assert "best epoch" in done.stdout

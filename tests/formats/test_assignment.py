@@ -112,3 +112,10 @@ def test_all_picks_off_the_image_names_the_settings_to_correct() -> None:
 def test_impossible_scale_is_an_input_error(scale: float) -> None:
     with pytest.raises(InputError, match=r"data\.coordinate_scale="):
         assign(["a"], files("/a.mrc"), coordinate_scale=scale)
+
+
+def test_picks_that_repeat_others_are_one_particle() -> None:
+    points = [(10.0, 20.0), (30.0, 40.0), (10.0, 20.0), (10.0, 20.5), (30.0, 40.0)]
+    assigned = assign(["a"] * 5, files("/d/a.mrc", "/d/b.mrc"), points)
+    assert where(assigned) == {"a": [0, 1, 3], "b": []}
+    assert assigned.repeated == {"a": 2}

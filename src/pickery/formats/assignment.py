@@ -30,12 +30,15 @@ class AssignedPicks:
         Name in the table that is no micrograph's → how many picks it has.
     outside
         Micrograph's name → how many of its picks lie outside the image and were left out; only those that have some.
+    repeated
+        Likewise, how many stood there before, to the last digit: one particle, of which only the first pick is kept.
     """
 
     points: dict[str, NDArray[np.float64]]
     scores: dict[str, NDArray[np.float64]]
     unmatched: dict[str, int]
     outside: dict[str, int]
+    repeated: dict[str, int]
 
 
 def assign_picks(
@@ -82,7 +85,7 @@ def assign_picks(
     place = np.fromiter((place_of.get(name, -1) for name in table.micrograph), np.int64, len(table))
     order = np.argsort(place, kind="stable")
     bounds = np.searchsorted(place[order], np.arange(len(micrographs) + 1))
-    points, scores, outside = {}, {}, {}
+    points, scores, outside, repeated = {}, {}, {}, {}
     for index, micrograph in enumerate(micrographs):
         own = order[bounds[index] : bounds[index + 1]]
         rows, columns = shapes[micrograph.name]
@@ -91,10 +94,14 @@ def assign_picks(
             y = rows - 1 - y
         # the pixel that a centre falls on is floor(v + 0.5)
         inside = (x >= -0.5) & (x < columns - 0.5) & (y >= -0.5) & (y < rows - 0.5)
-        points[micrograph.name] = np.column_stack((x, y))[inside]
-        scores[micrograph.name] = table.score[own][inside]
+        xy = np.column_stack((x, y))[inside]
+        first = np.sort(np.unique(xy, axis=0, return_index=True)[1])
+        points[micrograph.name] = xy[first]
+        scores[micrograph.name] = table.score[own][inside][first]
         if not inside.all():
             outside[micrograph.name] = int(np.count_nonzero(~inside))
+        if len(first) < len(xy):
+            repeated[micrograph.name] = len(xy) - len(first)
     if not any(map(len, points.values())):
         matched = place >= 0
         raise InputError(
@@ -104,7 +111,7 @@ def assign_picks(
             f" {shapes[micrographs[0].name][0]} pixels): correct data.coordinate_scale={coordinate_scale:g} or"
             f" data.flip_y={str(flip_y).lower()}, or give the micrographs that were picked."
         )
-    return AssignedPicks(points, scores, unmatched, outside)
+    return AssignedPicks(points, scores, unmatched, outside, repeated)
 
 
 @dataclass

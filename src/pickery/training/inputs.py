@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pickery.config.schema import DataGroup, PreprocessGroup, TrainConfig
+from pickery.config.schema.base import as_word
 from pickery.data.datamodule import LabelledMicrographs
 from pickery.data.split import choose_picks, split_folds, split_test
 from pickery.errors import InputError
@@ -135,7 +136,13 @@ def gather(config: TrainConfig, listener: Listener, *, simulated: DataSet | None
         listener.warn(f"left out {name}: {reason}")
     names = [file.name for file in found.files if file.name not in skipped]
     train, test, dropped = split(names, found, config.data, config.seed)
-    skipped |= dict.fromkeys(dropped, "no picks (data.unpicked=drop)")
+    unjudged = [name for name in dropped if name in found.given_apart]
+    if unjudged:
+        listener.warn(
+            f"{len(unjudged)} of data.test_micrographs have no picks in data.test_picks and are left out ({unjudged[0]}"
+            f"{', …' if len(unjudged) > 1 else ''}): a missing label is not an absence"
+        )
+    skipped |= dict.fromkeys(dropped, "no picks (data.unpicked=drop)") | dict.fromkeys(unjudged, "no picks to judge by")
     points = {name: found.points[name] for name in names}
     if simulated is not None:
         points |= {name: found.truth[name] for name in test}
@@ -289,6 +296,11 @@ def _tell(assigned: AssignedPicks, listener: Listener, setting: str) -> None:
             f"{sum(assigned.unmatched.values())} picks of {setting} are on {len(assigned.unmatched)} micrographs that "
             f"were not given, or left out ({first}{', …' if len(assigned.unmatched) > 1 else ''}); they are left out"
         )
+    if assigned.repeated:
+        listener.warn(
+            f"{sum(assigned.repeated.values())} picks of {setting} repeat others to the last digit (the first in "
+            f"{next(iter(assigned.repeated))}) and are left out"
+        )
     if assigned.outside:
         count = sum(assigned.outside.values())
         worst = max(assigned.outside, key=lambda name: assigned.outside[name])
@@ -307,7 +319,7 @@ def split(names: Sequence[str], found: Found, settings: DataGroup, seed: int) ->
         if count == 0 and (settings.unpicked == "drop" or name in found.given_apart)
     ]
     kept = [name for name in names if name not in set(dropped)]
-    if found.given_apart:
+    if settings.test_micrographs is not None:
         held_out = [name in found.given_apart for name in kept]
     else:
         counts = np.array([len(found.points[name]) for name in kept])
@@ -320,6 +332,11 @@ def split(names: Sequence[str], found: Found, settings: DataGroup, seed: int) ->
     if not train:
         raise InputError(
             "no micrograph is left to train on: give more micrographs or picks (data.micrographs, data.picks)"
+        )
+    if settings.test_micrographs is not None and not test:
+        raise InputError(
+            f"none of data.test_micrographs={as_word(settings.test_micrographs)} can be held out, as none of them is "
+            "usable and has picks in data.test_picks: give the picks that belong to them"
         )
     return train, test, dropped
 
