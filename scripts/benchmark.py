@@ -218,16 +218,23 @@ class Reference:
         return child_memory([str(self.program), *self._train_words(12, tested=True)], cwd=self.work)
 
 
+# a process's peak begins at that of whoever started it, so a small one stands between
+LAUNCHER = """
+import resource, subprocess, sys
+done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+if done.returncode:
+    sys.exit(done.stderr[-2000:])
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
+
+
 def child_memory(command: list[str], cwd: Path | None = None) -> float:
-    """Run a command and give its peak resident memory in MB."""
-    with tempfile.TemporaryFile() as said:
-        child = subprocess.Popen(command, cwd=cwd, stdout=said, stderr=subprocess.STDOUT)
-        _, status, usage = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
-        if child.returncode != 0:
-            said.seek(0)
-            raise SystemExit(f"benchmark: {' '.join(command[:4])} failed:\n{said.read().decode()[-2000:]}")
-    return usage.ru_maxrss / 1024
+    """Run a command and give the peak resident memory, in MB, of its largest process."""
+    launched = [sys.executable, "-c", LAUNCHER, *command]
+    done = subprocess.run(launched, cwd=cwd, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise SystemExit(f"benchmark: {' '.join(command[:4])} failed:\n{done.stderr}")
+    return int(done.stdout) / 1024
 
 
 ROWS = (
@@ -279,10 +286,10 @@ def measure(sides: list[Pickery | Reference], rounds: int, data: Data) -> str:
             print(f"{job} {number + 1}/{rounds}: {done}", file=sys.stderr)
         own = statistics.median(figures[0])
         if len(sides) == 1:
-            lines.append(f"| {label} | {own:.3g} | | |")
+            lines.append(f"| {label} | {own:.4g} | | |")
             continue
         ratio = statistics.median(other / mine for mine, other in zip(*figures, strict=True))
-        lines.append(f"| {label} | {own:.3g} | {statistics.median(figures[1]):.3g} | {ratio:.2g} |")
+        lines.append(f"| {label} | {own:.4g} | {statistics.median(figures[1]):.4g} | {ratio:.2g} |")
     return "\n".join(lines)
 
 
