@@ -188,10 +188,11 @@ def _model(config: TrainConfig, weights: LoadedWeights | None, listener: Listene
     model = build_model(**wanted, seed=config.seed)
     if weights is not None:
         listener.say(f"weights to start from: {weights.description}")
-        for name, value in weights.architecture.items():
-            if name != "dropout" and wanted[name] != value:  # dropout has no weights
-                given = f"model={value}" if name == "architecture" else f"model.{name}={str(value).lower()}"
-                raise InputError(f"model.pretrained={settings.pretrained} holds other weights: it needs {given}")
+        # dropout has no weights
+        other = {k: v for k, v in weights.architecture.items() if k != "dropout" and wanted[k] != v}
+        if other:
+            words = [f"model={v}" if k == "architecture" else f"model.{k}={str(v).lower()}" for k, v in other.items()]
+            raise InputError(f"model.pretrained={settings.pretrained} holds other weights: it needs {' '.join(words)}")
         model.load_state_dict(weights.state_dict)
     # torch's stubs know this of tensors only
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
