@@ -248,3 +248,9 @@ def test_expecting_pi_from_the_start_is_a_setting(reference: Path, tiny: TinyDat
         float(next(csv.DictReader(metrics(f).splitlines()))["train_objective_penalty"]) for f in (reference, as_topaz)
     ]
     assert first[0] < first[1]
+
+
+def test_the_weight_that_auto_gives_is_said(tiny: TinyData, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = run(tiny.overrides("loss.autoencoder=auto", "trainer.epochs=1"))
+    picks = summary(folder)["data"]["training_picks"]
+    assert f"loss.autoencoder=auto gives it the weight {10 / picks:g}" in capsys.readouterr().out

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
 from torch import nn
 
@@ -27,7 +23,7 @@ from pickery.model import Picker, build_model, expect
 from pickery.model.decoder import decoder_for
 from pickery.model.weights import LoadedWeights, load_weights, save_model
 from pickery.tracking import Tracker
-from pickery.training.callbacks import DirectCheckpointIO, EpochRecorder, ProgressTeller, find_checkpoint
+from pickery.training.callbacks import EpochRecorder, ProgressTeller
 from pickery.training.choices import (
     check_fit,
     choose,
@@ -42,6 +38,7 @@ from pickery.training.held_out import HeldOutEvaluation
 from pickery.training.history import Epoch, best_epoch
 from pickery.training.inputs import TrainingData
 from pickery.training.listener import Listener
+from pickery.training.loop import run_loop
 from pickery.training.module import PickerModule
 from pickery.training.optimizers import build_optimizer, build_schedule
 
@@ -120,6 +117,9 @@ def fit(config: TrainConfig, data: TrainingData, folder: Path, tracker: Tracker,
             picks=monitored_picks,
         )
     module = _module(config, data, model, choice, train, held_out)
+    if config.loss.autoencoder == "auto":
+        listener.say(f"loss.autoencoder=auto gives it the weight {module.autoencoder_weight:g}")
+        tracker.tags({"autoencoder_weight": f"{module.autoencoder_weight:g}"})
 
     def save_best(epoch: Epoch) -> None:
         save_model(
@@ -141,7 +141,7 @@ def fit(config: TrainConfig, data: TrainingData, folder: Path, tracker: Tracker,
     tell = ProgressTeller(
         lambda epoch, done, total, evaluating: listener.training(epoch, config.trainer.epochs, done, total, evaluating)
     )
-    _train(config, module, _data_module(config, train, test, choice, model), [recorder, tell], folder)
+    run_loop(config, module, _data_module(config, train, test, choice, model), [recorder, tell], folder)
     for epoch in recorder.epochs:
         if tracked < epoch.number <= recorder.resumed_epochs:
             track_epoch(tracker, epoch)
@@ -293,58 +293,3 @@ def _data_module(
         workers=config.sampler.workers,
         resident=resident,
     )
-
-
-def _train(
-    config: TrainConfig,
-    module: PickerModule,
-    data: PickerDataModule,
-    callbacks: list[pl.Callback],
-    folder: Path,
-) -> None:
-    precision: Any = "32-true" if config.trainer.precision == 32 else config.trainer.precision
-    with _quiet_lightning():
-        trainer = pl.Trainer(
-            accelerator="gpu" if training_device(config).type == "cuda" else "cpu",
-            devices=1,
-            precision=precision,
-            max_epochs=config.trainer.epochs,
-            callbacks=callbacks,
-            plugins=[DirectCheckpointIO()],
-            default_root_dir=folder,
-            logger=False,
-            enable_checkpointing=False,  # EpochRecorder keeps the best model and last.ckpt
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            limit_val_batches=0 if data.test is None else None,
-            use_distributed_sampler=False,
-        )
-        try:
-            trainer.fit(module, data, ckpt_path=find_checkpoint(folder / "last.ckpt"))
-        except SystemExit as error:
-            # Lightning turns Ctrl-C into an exit; the command line wants to know what happened
-            raise KeyboardInterrupt from error
-
-
-@contextmanager
-def _quiet_lightning() -> Iterator[None]:
-    """Keep Lightning's notes off the terminal; its advice does not apply to loaders of whole minibatches."""
-    logger = logging.getLogger("pytorch_lightning")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    rank_zero = logging.getLogger("pytorch_lightning.utilities.rank_zero")
-    rank_level = rank_zero.level
-    rank_zero.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            # "does not have many workers": minibatches are indices, drawing them takes a fraction of a millisecond
-            warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-            # Lightning 2.6 uses a tree function that torch 2.13 is about to rename
-            warnings.filterwarnings("ignore", message=".*LeafSpec.*")
-            # a GPU left aside on purpose by trainer.accelerator=cpu
-            warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
-            yield
-    finally:
-        logger.setLevel(level)
-        rank_zero.setLevel(rank_level)
