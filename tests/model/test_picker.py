@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pickery.errors import InputError
-from pickery.model import ARCHITECTURES, build_model, expect, receptive_field
+from pickery.model import ARCHITECTURES, build_model, receptive_field, set_expected_fraction
 
 from .conftest import COMBINATIONS, POOLINGS, REFERENCE, golden, scramble
 
@@ -166,6 +166,6 @@ def test_impossible_settings_are_refused_by_name(settings, words):
 
 def test_a_network_begins_by_expecting_the_stated_fraction():
     model = build_model("resnet8", units=4)
-    expect(model, 0.05)
+    set_expected_fraction(model, 0.05)
     silent = torch.zeros(1, model.latent_dim, 1, 1)
     assert torch.sigmoid(model.classifier(silent)).item() == pytest.approx(0.05, rel=1e-5)

@@ -2,7 +2,7 @@ import csv
 import math
 from pathlib import Path
 
-from pickery.training.history import Epoch, best_epoch, write_metrics, write_text
+from pickery.training.history import Epoch, best_epoch, write_metrics
 
 
 def make_epochs(values: list[float], metric: str = "precision") -> list[Epoch]:
@@ -50,14 +50,3 @@ def test_metrics_file_holds_every_digit(tmp_path: Path) -> None:
 def test_epochs_survive_a_checkpoint() -> None:
     epoch = make_epochs([0.25])[0]
     assert Epoch.from_plain(epoch.plain()) == epoch
-
-
-def test_a_text_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
-    path = tmp_path / "a.txt"
-    write_text(path, "old")
-    try:
-        write_text(path, "new \ud800")  # cannot be encoded
-    except UnicodeEncodeError:
-        pass
-    assert path.read_text() == "old"
-    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]

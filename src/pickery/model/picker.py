@@ -77,7 +77,7 @@ class Picker(nn.Module):
         return result
 
 
-def expect(model: Picker, fraction: float) -> None:
+def set_expected_fraction(model: Picker, fraction: float) -> None:
     """Set the final layer's bias so that a network with random weights begins by expecting this fraction of positives.
 
     The bias becomes the fraction's log-odds (Lin et al., Focal loss for dense object detection, ICCV 2017, section

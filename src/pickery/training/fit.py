@@ -19,7 +19,7 @@ from pickery.errors import InputError
 from pickery.loss import build_objective
 from pickery.loss.penalty import autoencoder_weight
 from pickery.loss.prior import ObjectiveChoice
-from pickery.model import Picker, build_model, expect
+from pickery.model import Picker, build_model, set_expected_fraction
 from pickery.model.decoder import decoder_for
 from pickery.model.weights import LoadedWeights, load_weights, save_model
 from pickery.tracking import Tracker
@@ -101,7 +101,7 @@ def fit(config: TrainConfig, data: TrainingData, folder: Path, tracker: Tracker,
     if choice.warning:
         listener.warn(choice.warning)
     if weights is None and config.model.prior_bias:
-        expect(model, max(choice.pi, choice.observed))
+        set_expected_fraction(model, max(choice.pi, choice.observed))
     picks = pick_level(config, data)
     provenance = describe(config, data, choice)
     _introduce(config, data, choice, tracker, provenance)
