@@ -89,8 +89,8 @@ class Pickery:
         """Seconds per minibatch in Lightning's loop: median of 30, the first five left out."""
         from pickery.config.load import load
         from pickery.tracking import Tracker
+        from pickery.training.division import gather
         from pickery.training.fit import fit
-        from pickery.training.inputs import gather
         from pickery.training.listener import Silence
 
         class Clock(Silence):
@@ -116,8 +116,8 @@ class Pickery:
         from pickery.config.load import load
         from pickery.model import build_model
         from pickery.training.choices import pi_of
+        from pickery.training.division import gather
         from pickery.training.held_out import HeldOutEvaluation, evaluate
-        from pickery.training.inputs import gather
         from pickery.training.listener import Silence
 
         config = load("train", self._config())

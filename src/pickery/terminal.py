@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
-from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
+
+from pickery.training.listener import RunLog, epoch_line, epoch_title
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -30,8 +31,7 @@ class Terminal:
 
         self._console = Console(file=stream or sys.stdout, highlight=False, soft_wrap=True)
         self._plain = not self._console.is_terminal
-        self._log: TextIO | None = None
-        self._unlogged: list[str] = []
+        self._log = RunLog()
         self._progress: Progress | None = None
         self._counted = False
         self._task = TaskID(0)
@@ -47,32 +47,15 @@ class Terminal:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.rest()
-        if self._log is not None:
-            self._log.close()
-            self._log = None
+        self._log.close()
 
     def keep_log(self, path: Path) -> None:
         """Keep all lines, those said so far included, at the end of this file."""
-        self._log = path.open("a", encoding="utf-8")
-        for line in self._unlogged:
-            self._log.write(line)
-        self._unlogged.clear()
-        self._log.flush()
+        self._log.keep(path)
 
     def log(self, text: str) -> None:
         """Write lines to the log alone."""
-        stamp = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M:%S")
-        lines = "".join(f"{stamp} {line}\n" for line in text.splitlines())
-        if self._log is None:
-            self._unlogged.append(lines)
-            return
-        try:
-            self._log.write(lines)
-            self._log.flush()
-        except OSError:
-            # a full disk ends the run where it matters, not here
-            self._log.close()
-            self._log = None
+        self._log.write(text)
 
     def say(self, text: str) -> None:
         """Say a plain line."""
@@ -131,25 +114,11 @@ class Terminal:
     def epoch(self, epoch: Epoch, epochs: int, monitor: str, is_best: bool) -> None:
         """Say an epoch's figures."""
         if not self._table_shown:
-            self.say(
-                "epoch      objective  precision:  training  held-out  auprc  " + self._extra_title(epoch, monitor)
-            )
+            self.say(epoch_title(epoch, monitor))
             self._table_shown = True
-        test = epoch.test or {}
-        line = (
-            f"{epoch.number:>3} of {epochs:<3} {epoch.train['objective']:>10.4g} {epoch.train['precision']:>21.3f}  "
-            f"{_figure(test.get('precision')):>8}  {_figure(test.get('auprc')):>5}  "
-        )
-        if self._extra_title(epoch, monitor):
-            line += f"{_figure(epoch.monitored(monitor)):>{len(monitor)}}  "
-        line += "best so far" if is_best else ""
+        line = epoch_line(epoch, epochs, monitor, is_best)
         self.log(line)
-        self._console.print(line.rstrip(), markup=False, style="bold" if is_best else None)
-
-    @staticmethod
-    def _extra_title(epoch: Epoch, monitor: str) -> str:
-        shown = ("precision", "auprc") if epoch.test is not None else ("precision",)
-        return "" if monitor in shown else f"{monitor}  "
+        self._console.print(line, markup=False, style="bold" if is_best else None)
 
     def _bar(self, words: str, done: int | None, total: int | None, left: float | None = None) -> None:
         counted = total is not None
@@ -175,10 +144,6 @@ class Terminal:
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
-
-
-def _figure(value: float | None) -> str:
-    return "-" if value is None or value != value else f"{value:.3f}"
 
 
 def duration(seconds: float) -> str:

@@ -15,8 +15,8 @@ from pickery.evaluation.names import REGION_METRICS
 from pickery.loss.prior import ObjectiveChoice, choose_objective, expected_pi
 from pickery.model import Picker
 from pickery.model.weights import load_weights
+from pickery.training.division import TrainingData
 from pickery.training.held_out import PickLevel
-from pickery.training.inputs import TrainingData
 
 # training minibatches have no such figures
 HELD_OUT_ONLY = ("auprc", "pick_average_precision", "pick_f1")

@@ -26,9 +26,9 @@ from pickery.plots.picks import plot_picks
 from pickery.plots.precision_recall import plot_precision_recall
 from pickery.plots.style import save_figure
 from pickery.tracking import Tracker
+from pickery.training.division import TrainingData
 from pickery.training.held_out import HeldOutEvaluation, PickLevel, evaluate
 from pickery.training.history import Epoch
-from pickery.training.inputs import TrainingData
 
 
 @dataclass(frozen=True)

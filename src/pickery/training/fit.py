@@ -33,10 +33,10 @@ from pickery.training.choices import (
     preprocess_settings,
     training_device,
 )
+from pickery.training.division import TrainingData
 from pickery.training.finish import Finished, finish_run
 from pickery.training.held_out import HeldOutEvaluation
 from pickery.training.history import Epoch, best_epoch
-from pickery.training.inputs import TrainingData
 from pickery.training.listener import Listener
 from pickery.training.loop import run_loop
 from pickery.training.module import PickerModule
@@ -58,17 +58,25 @@ class FitResult:
     objective
         The objective asked for and the one used.
     finished
-        The best epoch over all regions and at pick level.
+        The best epoch over all regions and at pick level; None for a training that was stopped before its last epoch.
     """
 
     folder: Path
     best: Epoch
     epochs: tuple[Epoch, ...]
     objective: ObjectiveChoice
-    finished: Finished
+    finished: Finished | None
 
 
-def fit(config: TrainConfig, data: TrainingData, folder: Path, tracker: Tracker, listener: Listener) -> FitResult:
+def fit(
+    config: TrainConfig,
+    data: TrainingData,
+    folder: Path,
+    tracker: Tracker,
+    listener: Listener,
+    *,
+    stop_after: int | None = None,
+) -> FitResult:
     """Train a picker, or go on where an interrupted training stopped.
 
     Parameters
@@ -76,13 +84,15 @@ def fit(config: TrainConfig, data: TrainingData, folder: Path, tracker: Tracker,
     config
         All settings.
     data
-        Prepared and split data (`pickery.training.inputs.gather`).
+        Prepared and split data (`pickery.training.division.gather`).
     folder
         The run's folder; a ``last.ckpt`` in it is resumed from.
     tracker
         Told of settings, figures, plots and the model.
     listener
         Told of progress.
+    stop_after
+        Stop after so many epochs, with nothing finished: a later call goes on from there. None: train to the end.
 
     Raises
     ------
@@ -141,7 +151,8 @@ def fit(config: TrainConfig, data: TrainingData, folder: Path, tracker: Tracker,
     tell = ProgressTeller(
         lambda epoch, done, total, evaluating: listener.training(epoch, config.trainer.epochs, done, total, evaluating)
     )
-    run_loop(config, module, _data_module(config, train, test, choice, model), [recorder, tell], folder)
+    epochs = config.trainer.epochs if stop_after is None else min(stop_after, config.trainer.epochs)
+    run_loop(config, module, _data_module(config, train, test, choice, model), [recorder, tell], folder, epochs=epochs)
     for epoch in recorder.epochs:
         if tracked < epoch.number <= recorder.resumed_epochs:
             track_epoch(tracker, epoch)
@@ -151,6 +162,8 @@ def fit(config: TrainConfig, data: TrainingData, folder: Path, tracker: Tracker,
             f"no epoch has a figure for evaluation.monitor={config.evaluation.monitor} (it is nan throughout): "
             "choose another, or hold out micrographs with more picks"
         )
+    if len(recorder.epochs) < config.trainer.epochs:
+        return FitResult(folder, best, tuple(recorder.epochs), choice, None)
     listener.working("scoring all regions")
     finished = finish_run(
         folder,

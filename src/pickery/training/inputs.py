@@ -1,8 +1,7 @@
-"""What a training is given: micrographs found, picks read and assigned, everything prepared, and the split."""
+"""What a training is given: micrographs found, picks read and assigned, everything prepared."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,15 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pickery.config.schema import DataGroup, PreprocessGroup, TrainConfig
-from pickery.config.schema.base import as_word
-from pickery.data.datamodule import LabelledMicrographs
-from pickery.data.split import choose_picks, split_folds, split_test
 from pickery.errors import InputError
 from pickery.formats.micrographs import MicrographFile, find_micrographs, read_header
 from pickery.formats.picks import AssignedPicks, assign_picks, read_picks
 from pickery.preprocess.prepare import Prepared, prepare
 from pickery.preprocess.store import PreparedSet
-from pickery.simulation.data_set import DataSet
+from pickery.simulation.data_set import DataSet, cached_data_set
+from pickery.simulation.settings import SimulationSettings
 from pickery.training.listener import Listener
 
 Points = dict[str, NDArray[np.float64]]
@@ -54,64 +51,32 @@ class Found:
 
 
 @dataclass(frozen=True)
-class TrainingData:
-    """Prepared micrographs, split, with their picks.
+class Collected:
+    """Micrographs found and prepared, and their picks: everything but who trains and who is held out.
 
     Attributes
     ----------
+    found
+        What the files give.
     prepared
         The prepared set.
-    train, test
-        Names of the training and the held-out micrographs.
-    points
-        Each micrograph's picks, full-size ``(x, y)``; of training micrographs only those that train.
-    files
-        The micrographs' files by name, skipped ones included.
     skipped
         Micrographs left out, and why.
-    pixel_size_angstrom
-        Of the full-size micrographs, if known.
-    expected_particles
-        In one micrograph.
-    radius
-        Disc radius of a positive region.
     partial_labels
-        Whether the held-out micrographs may hold particles that nobody labelled; False where the truth is known.
-    fingerprint
-        Hash of all this: the prepared pixels, the picks and the split.
+        Whether micrographs may hold particles that nobody labelled; False where the truth is known.
     """
 
+    found: Found
     prepared: PreparedSet
-    train: tuple[str, ...]
-    test: tuple[str, ...]
-    points: Points
-    files: Mapping[str, MicrographFile]
     skipped: Mapping[str, str]
-    pixel_size_angstrom: float | None
-    expected_particles: float
-    radius: int
     partial_labels: bool
-    fingerprint: str
-
-    def labelled(self, names: Sequence[str]) -> LabelledMicrographs:
-        """Give some of the micrographs with their picks in regions."""
-        chosen = self.prepared.select(list(names))
-        return LabelledMicrographs(
-            names=tuple(names),
-            flat=chosen.flat(),
-            starts=chosen.starts,
-            shapes=chosen.shapes,
-            points=tuple(chosen.to_regions(i, self.points[name]) for i, name in enumerate(names)),
-            radius=self.radius,
-        )
-
-    def picks(self, names: Sequence[str]) -> int:
-        """Count the picks of some of the micrographs."""
-        return sum(len(self.points[name]) for name in names)
 
 
-def gather(config: TrainConfig, listener: Listener, *, simulated: DataSet | None = None) -> TrainingData:
-    """Find, check, prepare and split the data of a training.
+def collect(config: TrainConfig, listener: Listener, *, simulated: DataSet | None = None) -> Collected:
+    """Find, check and prepare the data of a training.
+
+    Only the settings that find and prepare count (``data`` where it is about files, ``preprocess``, and ``seed``), so
+    that trainings which differ in others share what is collected.
 
     Parameters
     ----------
@@ -120,8 +85,7 @@ def gather(config: TrainConfig, listener: Listener, *, simulated: DataSet | None
     listener
         Told of progress and of what the user should know.
     simulated
-        The simulated data set, instead of the settings' micrographs and picks. The held-out micrographs are judged
-        against its complete truth, the training ones have the part of it that is handed out as picks.
+        The simulated data set, instead of the settings' micrographs and picks.
 
     Raises
     ------
@@ -131,38 +95,22 @@ def gather(config: TrainConfig, listener: Listener, *, simulated: DataSet | None
     found = find(config.data, listener, simulated=simulated, skip_bad=config.preprocess.skip_bad)
     readable = [file for file in found.files if file.name not in found.skipped]
     result = prepare_files(readable, config.preprocess, config.seed, listener)
-    skipped = dict(found.skipped) | result.skipped
     for name, reason in result.skipped.items():
         listener.warn(f"left out {name}: {reason}")
-    names = [file.name for file in found.files if file.name not in skipped]
-    train, test, dropped = split(names, found, config.data, config.seed)
-    unjudged = [name for name in dropped if name in found.given_apart]
-    if unjudged:
-        listener.warn(
-            f"{len(unjudged)} of data.test_micrographs have no picks in data.test_picks and are left out ({unjudged[0]}"
-            f"{', …' if len(unjudged) > 1 else ''}): a missing label is not an absence"
-        )
-    skipped |= dict.fromkeys(dropped, "no picks (data.unpicked=drop)") | dict.fromkeys(unjudged, "no picks to judge by")
-    points = {name: found.points[name] for name in names}
-    if simulated is not None:
-        points |= {name: found.truth[name] for name in test}
-    keep = config.data.picks_per_micrograph
-    if keep is not None:
-        points |= {name: choose_picks(points[name], keep, name=name, seed=config.seed) for name in train}
-    assert config.data.expected_particles is not None
-    return TrainingData(
+    return Collected(
+        found=found,
         prepared=result.set,
-        train=tuple(train),
-        test=tuple(test),
-        points=points,
-        files={file.name: file for file in found.files},
-        skipped=skipped,
-        pixel_size_angstrom=found.pixel_size_angstrom,
-        expected_particles=config.data.expected_particles,
-        radius=config.data.radius,
+        skipped=dict(found.skipped) | result.skipped,
         partial_labels=simulated is None,
-        fingerprint=_fingerprint(result.set, train, test, points),
     )
+
+
+def simulated_data(config: TrainConfig, listener: Listener) -> DataSet | None:
+    """Give the simulated data set that the settings ask for, made if need be; None where they name files."""
+    if config.data.source != "simulated":
+        return None
+    settings = SimulationSettings(**config.simulation.model_dump())
+    return cached_data_set(Path(config.preprocess.store), settings, progress=listener.simulating)
 
 
 def prepare_files(
@@ -308,43 +256,3 @@ def _tell(assigned: AssignedPicks, listener: Listener, setting: str) -> None:
             f"{count} picks of {setting} lie outside their micrographs (most in {worst}) and are left out; "
             "if there are many, check data.coordinate_scale and data.flip_y"
         )
-
-
-def split(names: Sequence[str], found: Found, settings: DataGroup, seed: int) -> tuple[list[str], list[str], list[str]]:
-    """Divide micrographs into those that train, those held out, and those dropped for want of picks."""
-    counts = np.array([len(found.points[name]) for name in names])
-    dropped = [
-        name
-        for name, count in zip(names, counts, strict=True)
-        if count == 0 and (settings.unpicked == "drop" or name in found.given_apart)
-    ]
-    kept = [name for name in names if name not in set(dropped)]
-    if settings.test_micrographs is not None:
-        held_out = [name in found.given_apart for name in kept]
-    else:
-        counts = np.array([len(found.points[name]) for name in kept])
-        if settings.folds is not None:
-            held_out = list(split_folds(counts, settings.folds, seed) == settings.fold)
-        else:
-            held_out = list(split_test(counts, settings.test_fraction, seed))
-    train = [name for name, held in zip(kept, held_out, strict=True) if not held]
-    test = [name for name, held in zip(kept, held_out, strict=True) if held]
-    if not train:
-        raise InputError(
-            "no micrograph is left to train on: give more micrographs or picks (data.micrographs, data.picks)"
-        )
-    if settings.test_micrographs is not None and not test:
-        raise InputError(
-            f"none of data.test_micrographs={as_word(settings.test_micrographs)} can be held out, as none of them is "
-            "usable and has picks in data.test_picks: give the picks that belong to them"
-        )
-    return train, test, dropped
-
-
-def _fingerprint(prepared: PreparedSet, train: Sequence[str], test: Sequence[str], points: Points) -> str:
-    digest = hashlib.blake2b(prepared.fingerprint.encode(), digest_size=16)
-    for side, names in (("train", train), ("test", test)):
-        for name in names:
-            digest.update(f"\0{side}\0{name}\0".encode())
-            digest.update(np.ascontiguousarray(points[name], dtype="<f8").tobytes())
-    return digest.hexdigest()

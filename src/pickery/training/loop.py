@@ -24,8 +24,10 @@ def run_loop(
     data: PickerDataModule,
     callbacks: list[pl.Callback],
     folder: Path,
+    *,
+    epochs: int,
 ) -> None:
-    """Train to the last epoch, from ``last.ckpt`` in the folder if there is one.
+    """Train to so many epochs, from ``last.ckpt`` in the folder if there is one.
 
     Raises
     ------
@@ -38,7 +40,7 @@ def run_loop(
             accelerator="gpu" if training_device(config).type == "cuda" else "cpu",
             devices=1,
             precision=precision,
-            max_epochs=config.trainer.epochs,
+            max_epochs=epochs,
             callbacks=callbacks,
             plugins=[DirectCheckpointIO()],
             default_root_dir=folder,

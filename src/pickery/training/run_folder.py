@@ -77,8 +77,20 @@ def _under(name: str, other: str) -> bool:
     return name.startswith(other) if other.endswith(".") else name == other
 
 
-def default_folder(config: TrainConfig, decides: Mapping[str, Any]) -> Path:
-    """Name the run's folder, ``runs/train-DATA-MODEL-OBJECTIVE-HASH``, or find it by its hash."""
+def default_folder(command: str, config: TrainConfig, decides: Mapping[str, Any], *words: str) -> Path:
+    """Name the run's folder, ``runs/COMMAND-DATA-MODEL-OBJECTIVE-HASH``, or find it by its hash.
+
+    Parameters
+    ----------
+    command
+        What runs, such as ``train``.
+    config
+        All settings.
+    decides
+        What decides the result (`identity`).
+    words
+        More words for the name, before the hash.
+    """
     digest = hashlib.blake2b(json.dumps(decides, sort_keys=True).encode(), digest_size=4).hexdigest()
     micrographs = config.data.micrographs
     if config.data.source == "simulated" or micrographs is None:
@@ -86,11 +98,12 @@ def default_folder(config: TrainConfig, decides: Mapping[str, Any]) -> Path:
     else:
         first = micrographs if isinstance(micrographs, str) else micrographs[0]
         parts = [part for part in Path(first).parts if not any(sign in part for sign in "*?[")]
-        words = [part for part in parts if part.lower() not in ("micrographs", "mics", "/", "..", ".")]
-        data = re.sub(r"[^A-Za-z0-9_]+", "_", words[-1] if words else "data").strip("_")[:40] or "data"
-    path = Path("runs") / f"train-{data}-{config.model.architecture}-{config.loss.objective}-{digest}"
+        named = [part for part in parts if part.lower() not in ("micrographs", "mics", "/", "..", ".")]
+        data = re.sub(r"[^A-Za-z0-9_]+", "_", named[-1] if named else "data").strip("_")[:40] or "data"
+    name = "-".join([command, data, config.model.architecture, config.loss.objective, *words, digest])
+    path = Path("runs") / name
     # data that were moved give the folder another name, but it is the same run
-    same = [] if path.exists() else sorted(path.parent.glob(f"train-*-{digest}/run.json"))
+    same = [] if path.exists() else sorted(path.parent.glob(f"{command}-*-{digest}/run.json"))
     return same[0].parent if same else path
 
 

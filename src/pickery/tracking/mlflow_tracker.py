@@ -1,113 +1,17 @@
-"""The tracked run: the only file that imports MLflow. A tracker in trouble never ends a training."""
+"""The tracker that records a run in MLflow. In trouble it never ends a training."""
 
 from __future__ import annotations
 
-import logging
-import os
-import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from pickery.errors import InputError
+from pickery.tracking.store import client, create_store, reason, store_uri
+from pickery.tracking.tracker import Status, Tracker
 
-Status = Literal["FINISHED", "FAILED", "KILLED"]
 RETRY_AFTER_S = 60.0  # a server that hangs costs twenty seconds each time it is asked
-
-
-class Tracker:
-    """What a run tells of itself; this one keeps nothing (``tracking=off``), `MLflowTracker` keeps it all.
-
-    Attributes
-    ----------
-    run_id
-        The tracked run's identifier; None while there is none.
-    """
-
-    run_id: str | None = None
-
-    def parameters(self, values: Mapping[str, Any]) -> None:
-        """Record settings, dotted names to values."""
-
-    def tags(self, values: Mapping[str, str]) -> None:
-        """Record words to group and find runs by."""
-
-    def metrics(self, values: Mapping[str, float], step: int) -> None:
-        """Record figures of one step (an epoch)."""
-
-    def last_step(self, metric: str) -> int:
-        """Give the last step at which a metric was recorded, -1 if never."""
-        return -1
-
-    def data_set(self, name: str, *, digest: str, source: str, context: str, profile: Mapping[str, Any]) -> None:
-        """Record a data set that the run used."""
-
-    def artifacts(self, paths: Sequence[Path], folder: str | None = None) -> None:
-        """Keep files with the run."""
-
-    def model(self, path: Path, *, name: str, step: int, metrics: Mapping[str, float]) -> None:
-        """Keep the run's model, as a logged model with its figures."""
-
-    def finish(self, status: Status) -> None:
-        """End the run."""
-
-
-def quiet_mlflow() -> None:
-    """Keep MLflow from phoning home, from long retries and from chatter; what the user has set stays."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("DO_NOT_TRACK", "true")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    # its errors come back as exceptions, of which Pickery tells; logged as well they are pages of traceback
-    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "CRITICAL")
-    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
-    logging.getLogger("alembic").setLevel(logging.ERROR)
-
-
-def store_uri(root: Path, uri: str | None) -> str:
-    """Give the tracking server's address: the stated one, else the SQLite database under ``root``."""
-    return uri if uri is not None else f"sqlite:///{root.resolve() / 'mlflow.db'}"
-
-
-def create_store(root: Path) -> None:
-    """Create the local database, one process at a time: a fresh one opened by several at once breaks."""
-    from filelock import FileLock
-
-    root = root.resolve()
-    database = root / "mlflow.db"
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        with FileLock(root / ".mlflow.lock", timeout=120):
-            if not database.exists():
-                for leftover in root.glob(".mlflow.db.*"):
-                    leftover.unlink()
-                # under another name: half a database, left by a full disk or a kill, would never be mended;
-                # a new one each time: MLflow holds on to what it opened by a name
-                partial = root / f".mlflow.db.{secrets.token_hex(4)}"
-                _client(f"sqlite:///{partial}").search_experiments(max_results=1)
-                partial.replace(database)
-    except OSError as error:
-        raise InputError(
-            f"tracking.root={root} cannot be written ({error.strerror or error}): "
-            "choose another folder, or tracking=off to do without"
-        ) from error
-
-
-def _client(uri: str) -> Any:
-    quiet_mlflow()
-    from mlflow import MlflowClient
-
-    return MlflowClient(tracking_uri=uri)
-
-
-def reason(error: BaseException) -> str:
-    """Say in a line what is at the root of an error."""
-    while (deeper := error.__cause__ or error.__context__) is not None:
-        error = deeper
-    words = " ".join(str(error).split())
-    return words[:200] or type(error).__name__
 
 
 class MLflowTracker(Tracker):
@@ -128,6 +32,8 @@ class MLflowTracker(Tracker):
         The run's name.
     run_id
         An earlier run to go on with; a new one is begun if it is gone.
+    parent
+        The run that a new one is part of: the UI shows it beneath.
     system_metrics
         Record processor, memory and GPU use as well.
     warn
@@ -142,12 +48,14 @@ class MLflowTracker(Tracker):
         experiment: str,
         run_name: str,
         run_id: str | None,
+        parent: str | None = None,
         system_metrics: bool,
         warn: Callable[[str], None],
     ) -> None:
         self._uri = store_uri(root, uri)
         self._root = None if uri is not None else root.resolve()
         self._experiment, self._run_name, self.run_id = experiment, run_name, run_id
+        self._parent = parent
         self._warn = warn
         self._warned = False
         self._pending: list[Callable[[], None]] = [self._open]
@@ -189,7 +97,7 @@ class MLflowTracker(Tracker):
     def _open(self) -> None:
         if self._root is not None:
             create_store(self._root)
-        self._store = _client(self._uri)
+        self._store = client(self._uri)
         experiment = self._store.get_experiment_by_name(self._experiment)
         if experiment is None:
             location = None if self._root is None else (self._root / "artifacts" / self._experiment).as_uri()
@@ -206,7 +114,9 @@ class MLflowTracker(Tracker):
         if self.run_id is not None and self._known(self.run_id):
             self._store.update_run(self.run_id, status="RUNNING")
         else:
-            self.run_id = self._store.create_run(self._experiment_id, run_name=self._run_name).info.run_id
+            tags = None if self._parent is None else {"mlflow.parentRunId": self._parent}
+            run = self._store.create_run(self._experiment_id, run_name=self._run_name, tags=tags)
+            self.run_id = run.info.run_id
 
     def _watch(self) -> None:
         import mlflow
@@ -332,17 +242,3 @@ class MLflowTracker(Tracker):
                 f"the tracking store {self._uri} still does not answer: {len(self._pending)} records of this run did "
                 "not reach it; the run's folder holds them all"
             )
-
-
-def open_tracker(*, enabled: bool, **options: Any) -> Tracker:
-    """Begin a tracked run or go on with one (options: those of `MLflowTracker`); not enabled, one that does nothing."""
-    return MLflowTracker(**options) if enabled else Tracker()
-
-
-def experiment_page(root: Path, uri: str | None, experiment: str) -> str:
-    """Give the page of an experiment's runs, as the address after the server's name."""
-    found = _client(store_uri(root, uri)).get_experiment_by_name(experiment)
-    if found is None:
-        raise InputError(f"there is no experiment {experiment!r}: pickery train makes one, or set tracking.experiment")
-    # without the type of work the page opens in a view made for language models
-    return f"#/experiments/{found.experiment_id}/runs?workflowType=machine_learning"

@@ -1,0 +1,24 @@
+"""The tracked run: the only room that imports MLflow. A tracker in trouble never ends a training."""
+
+from typing import Any
+
+from pickery.tracking.mlflow_tracker import MLflowTracker
+from pickery.tracking.store import create_store, experiment_page, quiet_mlflow, reason, store_uri
+from pickery.tracking.tracker import Status, Tracker
+
+__all__ = [
+    "MLflowTracker",
+    "Status",
+    "Tracker",
+    "create_store",
+    "experiment_page",
+    "open_tracker",
+    "quiet_mlflow",
+    "reason",
+    "store_uri",
+]
+
+
+def open_tracker(*, enabled: bool, **options: Any) -> Tracker:
+    """Begin a tracked run or go on with one (options: those of `MLflowTracker`); not enabled, one that does nothing."""
+    return MLflowTracker(**options) if enabled else Tracker()

@@ -1,0 +1,167 @@
+"""A training in its folder: begun, resumed or found finished; tracked; and ended with its true status."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pickery.atomic import write_text
+from pickery.config.load import resolved
+from pickery.config.schema import TrainConfig
+from pickery.errors import InputError
+from pickery.tracking import Status, Tracker, open_tracker
+from pickery.training import words
+from pickery.training.division import TrainingData
+from pickery.training.listener import Listener
+from pickery.training.run_folder import RunFolder, State, default_folder, identity
+
+if TYPE_CHECKING:
+    from pickery.training.fit import FitResult
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training, done.
+
+    Attributes
+    ----------
+    path
+        The run's folder.
+    found
+        The state in which the folder was found.
+    result
+        What the training gave; None where the run was found finished.
+    tracked_run
+        The tracked run's identifier; None without one.
+    """
+
+    path: Path
+    found: State
+    result: FitResult | None
+    tracked_run: str | None
+
+
+def run_training(
+    config: TrainConfig,
+    data: TrainingData,
+    pretrained: str | None,
+    listener: Listener,
+    *,
+    run_name: str | None = None,
+    parent: str | None = None,
+    tags: Mapping[str, str] | None = None,
+    stop_after: int | None = None,
+) -> Run:
+    """Train in the run's folder, or find the run finished there.
+
+    Parameters
+    ----------
+    config
+        All settings.
+    data
+        Prepared and divided data (`pickery.training.division.gather`).
+    pretrained
+        Hash of the weights begun from (`pickery.training.choices.pretrained_hash`).
+    listener
+        Told of everything.
+    run_name
+        Name of the tracked run; None for ``tracking.run_name``, or the folder's name.
+    parent
+        The tracked run that this one is part of, if any.
+    tags
+        Words by which to find the tracked run.
+    stop_after
+        Stop after so many epochs, as if interrupted: the same training can be taken up again. None: train to the end.
+
+    Raises
+    ------
+    InputError
+        When something given cannot be used.
+    """
+    decides = identity(config, data.fingerprint, pretrained)
+    path = Path(config.run_dir) if config.run_dir is not None else default_folder("train", config, decides)
+    folder = RunFolder.open(path, decides, epochs=config.trainer.epochs, given=config.run_dir is not None)
+    try:
+        if folder.state == "finished":
+            words.say_finished(path, folder.epochs_done, config, listener)
+            return Run(folder.path, folder.state, None, folder.tracked_run)
+        listener.keep_log(folder.path / "log.txt")
+        write_config(config, folder.path)
+        words.introduce(config, data, folder.path, folder.state, listener)
+        listener.working("opening the tracking store")
+        tracker = open_tracker(
+            **tracking_options(config),
+            run_name=run_name or config.tracking.run_name or folder.path.name,
+            run_id=folder.tracked_run,
+            parent=parent,
+            warn=listener.warn,
+        )
+        tracker.tags(dict(tags or {}))
+        result = _train(config, data, folder, tracker, listener, stop_after)
+        return Run(folder.path, folder.state, result, tracker.run_id)
+    finally:
+        folder.close()
+
+
+def write_config(config: TrainConfig, folder: Path) -> None:
+    """Write ``config.yaml``: all settings, resolved."""
+    import yaml
+
+    write_text(folder / "config.yaml", yaml.safe_dump(resolved(config), sort_keys=False, allow_unicode=True))
+
+
+def tracking_options(config: TrainConfig) -> dict[str, Any]:
+    """Give the options of `open_tracker` that the settings decide."""
+    settings = config.tracking
+    return {
+        "enabled": settings.enabled,
+        "root": Path(settings.root),
+        "uri": settings.uri,
+        "experiment": settings.experiment,
+        "system_metrics": settings.system_metrics,
+    }
+
+
+def end_tracked(tracker: Tracker, status: Status, folder: Path) -> None:
+    """End a tracked run, its log kept with it."""
+    log = folder / "log.txt"
+    if log.exists():
+        tracker.artifacts([log])
+    tracker.finish(status)
+
+
+def _train(
+    config: TrainConfig,
+    data: TrainingData,
+    folder: RunFolder,
+    tracker: Tracker,
+    listener: Listener,
+    stop_after: int | None,
+) -> FitResult:
+    path = folder.path
+    try:
+        from pickery.training.fit import fit
+
+        if tracker.run_id not in (None, folder.tracked_run):
+            folder.tracked_run = tracker.run_id
+            folder.write()
+        result = fit(config, data, path, tracker, listener, stop_after=stop_after)
+    except KeyboardInterrupt:
+        listener.rest()
+        listener.log("interrupted")
+        end_tracked(tracker, "KILLED", path)
+        raise
+    except BaseException as error:
+        listener.rest()
+        listener.log(f"failed: {error}" if isinstance(error, InputError) else traceback.format_exc())
+        if isinstance(error, OSError) and error.errno is not None and error.filename is None:
+            error.filename = str(path)  # which of the disks is full
+        end_tracked(tracker, "FAILED", path)
+        raise
+    listener.rest()
+    words.summarise(config, result, tracker.run_id, listener)
+    end_tracked(tracker, "FINISHED", path)
+    return result
