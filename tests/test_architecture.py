@@ -80,7 +80,10 @@ def test_rooms_that_start_fast_or_in_many_processes_do_without_torch(room: str) 
 def test_configuration_knows_no_other_shell() -> None:
     for path in files("config"):
         assert not reached(path, (*LIGHTNING, *MLFLOW, *OPTUNA, "torch")), path
-        assert rooms_of(path) <= {"errors", "config", "evaluation", "simulation", "conf"}, path
+        assert rooms_of(path) <= {"errors", "config", "evaluation", "simulation", "conf", "cross_validation"}, path
+        for name in imports_of(path):
+            if name.startswith("pickery.cross_validation"):
+                assert f"{name}.".startswith("pickery.cross_validation.grid."), f"{path}: only the values, not the work"
 
 
 def test_only_tracking_imports_mlflow_and_it_knows_no_other_room() -> None:
@@ -89,6 +92,23 @@ def test_only_tracking_imports_mlflow_and_it_knows_no_other_room() -> None:
             assert rooms_of(path) <= {"errors", "tracking"}, path
         else:
             assert not reached(path, MLFLOW), path
+
+
+@pytest.mark.parametrize("name", ["grid", "halving", "table"])
+def test_what_a_cross_validation_reckons_is_pure(name: str) -> None:
+    path = SOURCE / "cross_validation" / f"{name}.py"
+    assert not reached(path, (*SHELLS, "torch")), path
+    assert rooms_of(path) <= {"errors", "evaluation", "cross_validation"}, path
+
+
+def test_only_the_study_imports_optuna_and_it_knows_no_other_shell() -> None:
+    allowed = {SOURCE / "cross_validation" / f"{name}.py" for name in ("study", "storage", "trials")}
+    for path in ALL_FILES:
+        if path in allowed:
+            assert not reached(path, (*LIGHTNING, *HYDRA, *MLFLOW, "torch")), path
+            assert rooms_of(path) <= {"errors", "atomic", "cross_validation"}, path
+        else:
+            assert not reached(path, OPTUNA), path
 
 
 def test_only_configuration_and_the_command_line_import_hydra() -> None:
@@ -112,8 +132,9 @@ def test_the_lightning_shells_take_plain_arguments_not_a_configuration() -> None
 
 def test_nobody_imports_the_commands_but_the_command_line() -> None:
     for path in ALL_FILES:
-        if path.name != "cli.py" and path.parent.name != "commands":
-            assert not rooms_of(path) & {"commands", "terminal"}, path
+        room = path.relative_to(SOURCE).parts[0]
+        if room not in ("cli.py", "commands"):
+            assert not rooms_of(path) & ({"commands", "terminal"} - {room}), path
 
 
 def test_every_room_is_packaged() -> None:

@@ -82,6 +82,24 @@ def test_a_command_is_given_its_valid_settings(train: Outcome) -> None:
     assert (config.model.architecture, config.trainer.epochs) == ("conv31", 2)
 
 
+def test_a_command_with_a_dash_is_found_and_swept_over_like_any_other(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    outcome, module = Outcome(), ModuleType("pickery.commands.cross_validate")
+    module.run = outcome.run  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "pickery.commands.cross_validate", module)
+    monkeypatch.chdir(tmp_path)
+    assert main(["cross-validate", "cross_validation.times=2"]) == 0
+    assert main(["cross-validate", "--multirun", "cross_validation.folds=3,4", "model=conv31"]) == 0
+    assert [config.cross_validation.folds for config in outcome.configs] == [2, 3, 4]
+    capfd.readouterr()
+    assert main(["cross-validate", "--cfg", "job", "--package", "cross_validation"]) == 0
+    assert "parameter: learning_rate" in capfd.readouterr().out
+    outcome.do = raises(KeyboardInterrupt())
+    assert main(["cross-validate"]) == 130
+    assert "the same command takes up where it stopped" in capfd.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "present"),
     [
@@ -119,6 +137,13 @@ def test_experiments_of_ones_own_are_found(train: Outcome, tmp_path: Path, tmp_p
     ("words", "said"),
     [
         (["tarin"], ["tarin is not a command", "Did you mean pickery train?"]),
+        (["cross_validate"], ["cross_validate is not a command", "Did you mean pickery cross-validate?"]),
+        (["crossvalidation"], ["Did you mean pickery cross-validate?"]),
+        (
+            ["cross-validate", "cross_validation.parameter=seed"],
+            ["cross_validation.parameter=seed cannot be varied: seed decides the folds."],
+        ),
+        (["cross-validate", "-m", "cross_validation.folds=2,0"], ["job 2 of 2, cross_validation.folds=0: "]),
         (["train", "trainer.epochs=0"], ["trainer.epochs=0: must be at least 1 (got 0)."]),
         (
             ["train", "trainer.epochs=0", "data.radius=-1"],
@@ -294,6 +319,8 @@ atexit.register(lambda: print("loaded:", *(name for name in heavy if name in sys
         ["train", "-m", "trainer.epochs=1,0"],
         ["train", "--cfg", "job"],
         ["train", "--help"],
+        ["cross-validate", "cross_validation.increment=-0.0001"],
+        ["cross-validate", "--help"],
         ["--help"],
         ["--complete", "train", "model="],
     ],

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TextIO
 
-from pickery.config.commands import COMMANDS
+from pickery.config.commands import COMMANDS, python_name
 from pickery.config.errors import ConfigError
 from pickery.errors import InputError, PickeryWarning
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
-_RESUMED = ("train", "preprocess")
+_RESUMED = ("train", "cross-validate", "preprocess")
 _failed_jobs: list[int] = []
 _main_process: int | None = None
 
@@ -138,7 +138,8 @@ def _through_hydra(command: str, flags: list[str], line: list[str]) -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here instead of ending the process
     import hydra
 
-    entry: Any = hydra.main(version_base="1.3", config_path="pkg://pickery.conf", config_name=command)(_Job(command))
+    composes = hydra.main(version_base="1.3", config_path="pkg://pickery.conf", config_name=python_name(command))
+    entry: Any = composes(_Job(command))
     before = sys.argv
     sys.argv = ["pickery", *flags, *line]
     try:
@@ -179,7 +180,7 @@ class _Job:
 
 
 def _run(command: str, config: Any) -> None:
-    import_module(f"pickery.commands.{command}").run(config)
+    import_module(f"pickery.commands.{python_name(command)}").run(config)
 
 
 def _report(error: BaseException, command: str | None, where: str = "") -> int:

@@ -12,6 +12,9 @@ from pickery.config import catalogue
 from pickery.config.commands import COMMANDS
 from pickery.config.completion import FILES, complete, script
 
+PRUNING = "cross_validation.pruning="
+OPTIMIZER = [f"cross_validation.parameter=optimizer.{name}" for name in ("learning_rate", "weight_decay", "momentum")]
+
 
 @pytest.mark.parametrize(
     ("line", "expected"),
@@ -37,6 +40,11 @@ from pickery.config.completion import FILES, complete, script
         (["train", "nonsense="], []),
         (["nonsense", ""], []),
         (["ui", "ui."], ["ui.host=", "ui.port="]),
+        (["cr"], ["cross-validate"]),
+        (["cross-validate", "cross"], ["cross_validation."]),
+        (["cross-validate", "cross_validation.parameter=opt"], OPTIMIZER),
+        (["cross-validate", "cross_validation.pruning="], [f"{PRUNING}none", f"{PRUNING}halving"]),
+        (["cross-validate", "model=resnet"], ["model=resnet8", "model=resnet16"]),
     ],
 )
 def test_words_are_completed(line: list[str], expected: list[str]) -> None:

@@ -81,6 +81,27 @@ BAD: list[tuple[str, str, list[str]]] = [
     ("train", "data.test_fraction=1", ["at least 0 and below 1", "got 1"]),
     ("train", "trainer.precision=16", ["one of 32, 16-mixed, bf16-mixed", "got 16"]),
     ("ui", "ui.port=99999", ["at most 65535", "got 99999"]),
+    # names and lists of a cross-validation
+    (
+        "cross-validate",
+        "k_fold=3",
+        ["k_fold is not a setting of pickery cross-validate", "mean cross_validation.folds?"],
+    ),
+    ("cross-validate", "kfold=3", ["Did you mean cross_validation.folds?"]),
+    ("cross-validate", "folds=3", ["Did you mean cross_validation.folds?"]),
+    ("cross-validate", "cross_validation.fold=3", ["Did you mean cross_validation.folds?"]),
+    ("cross-validate", "cross_validation.paramter=lr", ["Did you mean cross_validation.parameter or"]),
+    ("cross-validate", "cross_validation=fast", ["chooses nothing", "cross_validation.parameter=learning_rate"]),
+    ("cross-validate", "cross_validation.values=0.1,0.2", ["'cross_validation.values=[0.1,0.2]'", "--multirun"]),
+    ("cross-validate", "cross_validation.parameter=lr,radius", ["'cross_validation.parameter=[lr,radius]'"]),
+    (
+        "cross-validate",
+        "cross_validation.increment=-0.0001",
+        ["the 2nd value, optimizer.learning_rate=0: must be above"],
+    ),
+    ("cross-validate", "cross_validation.initial=1e400", ["cross_validation.initial=inf: must be a number"]),
+    ("train", "k_fold=3", ["Did you mean data.folds?"]),
+    ("train", "cross_validation.folds=2", ["not a setting of pickery train", "one of pickery cross-validate"]),
     # several at once: all are said
     ("train", "epochs=1 lr=2", ["trainer.epochs", "optimizer.learning_rate"]),
     ("train", "trainer.epochs=0 data.radius=-1", ["trainer.epochs=0", "data.radius=-1"]),

@@ -16,6 +16,7 @@ from pickery.config.load import flat, load, validate
 from pickery.config.schema import SCHEMAS, SimulationGroup
 from pickery.config.schema.base import _members, _range, as_word, choices, kind
 
+OWN_DATA = ["data.micrographs=micrographs", "data.picks=picks.star", "data.expected_particles=400"]
 ALL = [(command, key) for command in SCHEMAS for key in catalogue.settings(command)]
 BROUGHT = {
     ("data", "simulated"): {
@@ -39,15 +40,26 @@ GROUPS = sorted(path.name for path in catalogue.conf_folder().iterdir() if path.
 OPTIONS = [(group, option) for group in GROUPS if group != "experiment" for option in catalogue.options(group)]
 
 
-def test_conf_has_a_folder_for_every_group_of_train() -> None:
-    assert set(GROUPS) == {*catalogue.groups("train"), "experiment"}
+def test_conf_has_a_folder_for_every_group_of_a_training_and_a_cross_validation() -> None:
+    assert set(GROUPS) == {*catalogue.groups("cross-validate"), "experiment"}
+    assert set(catalogue.groups("cross-validate")) == {*catalogue.groups("train"), "cross_validation"}
+
+
+def test_a_cross_validation_composes_as_a_training_does_beside_its_own_group() -> None:
+    for line in ([], OWN_DATA, ["optimizer=sgd", "tracking=off"], [*OWN_DATA, "experiment=few_labels"]):
+        own, ordinary = flat(load("cross-validate", line)), flat(load("train", line))
+        assert {key: value for key, value in own.items() if not key.startswith("cross_validation.")} == ordinary
+    assert catalogue.choosable("cross-validate") == catalogue.choosable("train")
+    for group in catalogue.choosable("train"):
+        for option in catalogue.options(group) if group != "experiment" else ():
+            assert catalogue.brings("cross-validate", group, option) == catalogue.brings("train", group, option)
 
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
 def test_every_option_equals_the_defaults_but_for_what_it_is_for(group: str, option: str) -> None:
     values = yaml.safe_load((catalogue.conf_folder() / group / f"{option}.yaml").read_text(encoding="utf-8"))
     values = values[group] if option == "simulated" else values
-    schema = catalogue.groups("train")[group]
+    schema = catalogue.groups("cross-validate")[group]
     brought = {
         key.split(".")[1]: word for key, word in BROUGHT.get((group, option), {}).items() if key.startswith(group)
     }
@@ -66,7 +78,11 @@ def test_every_option_equals_the_defaults_but_for_what_it_is_for(group: str, opt
 
 @pytest.mark.parametrize("command", [command for command in SCHEMAS if command != "train"])
 def test_composed_values_of_a_command_equal_the_defaults(command: str) -> None:
-    required = {"preprocess": ["data.micrographs=folder"], "simulate": ["simulation.out=folder"]}.get(command, [])
+    required = {
+        "preprocess": ["data.micrographs=folder"],
+        "simulate": ["simulation.out=folder"],
+        "cross-validate": OWN_DATA,
+    }.get(command, [])
     for key, value in flat(load(command, required)).items():
         if not any(word.startswith(key) for word in required):
             assert value == catalogue.settings(command)[key].default

@@ -10,11 +10,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from pickery.config.commands import python_name
 from pickery.config.schema import SCHEMAS, Settings
-from pickery.config.schema.base import as_word
+from pickery.config.schema.base import as_word, is_number
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from pydantic.fields import FieldInfo
 
@@ -34,6 +35,10 @@ _ALSO_CALLED: Mapping[str, str] = {
     "test_targets": "data.test_picks",
     "train_test_split": "data.test_fraction",
     "k_fold": "data.folds",
+    "kfold": "data.folds",
+    "n_folds": "data.folds",
+    "num_folds": "data.folds",
+    "cross_validation_seed": "seed",
     "downsampling": "preprocess.downsample",
     "down_scale": "preprocess.downsample",
     "scale": "preprocess.downsample",
@@ -45,6 +50,34 @@ _ALSO_CALLED: Mapping[str, str] = {
     "output": "simulation.out",
     "save_prefix": "run_dir",
 }
+
+_OF_CROSS_VALIDATION: Mapping[str, str] = {
+    # the same, and our own names elsewhere, where folds are compared
+    **dict.fromkeys(("k_fold", "kfold", "n_folds", "num_folds", "fold", "folds", "cv"), "cross_validation.folds"),
+    "start": "cross_validation.initial",
+    "step": "cross_validation.increment",
+    "steps": "cross_validation.times",
+    "n_jobs": "cross_validation.workers",
+}
+
+_NOT_VARIED: Mapping[str, str] = {
+    # names of settings, or of groups with their dot; what each does completes a sentence
+    "cross_validation.": "belongs to the cross-validation itself",
+    "tracking.": "changes no result",
+    "simulation.": "belongs to the data",
+    "seed": "decides the folds",
+    "data.test_fraction": "says what is held out, as cross_validation.folds does",
+    "data.folds": "says what is held out, as cross_validation.folds does",
+    "data.fold": "says what is held out, as cross_validation.folds does",
+    "data.pixel_size": "is a fact about the micrographs",
+    "evaluation.stride": "is part of the measure by which values are compared",
+    "evaluation.match_radius": "is part of the measure by which values are compared",
+    "preprocess.workers": "changes no result, only speed",
+    "sampler.workers": "changes no result, only speed",
+    "trainer.threads": "changes no result, only speed",
+}
+
+NO_NUMBER = "is no number"
 
 _NAMES_ITS_OPTION = ("source", "architecture", "objective", "name", "enabled")
 
@@ -85,11 +118,38 @@ def options(group: str) -> list[str]:
 @cache
 def choosable(command: str) -> Mapping[str, str | None]:
     """Give the groups of a command that have options to choose from, each with the one chosen by default."""
+    default = dict(_default_options(python_name(command)))
+    return MappingProxyType({group: default[group] for group in default if options(group) != ["default"]})
+
+
+def _default_options(name: str) -> Iterator[tuple[str, str | None]]:
+    """Read a file of values for its groups and those of the files that it includes."""
     import yaml
 
-    defaults = yaml.safe_load((conf_folder() / f"{command}.yaml").read_text(encoding="utf-8"))["defaults"]
-    default = {group: option for entry in defaults if isinstance(entry, dict) for group, option in entry.items()}
-    return MappingProxyType({group: default[group] for group in default if options(group) != ["default"]})
+    for entry in yaml.safe_load((conf_folder() / f"{name}.yaml").read_text(encoding="utf-8")).get("defaults", []):
+        if isinstance(entry, str) and entry != "_self_":
+            yield from _default_options(entry)
+        elif isinstance(entry, dict):
+            yield from ((group, option) for group, option in entry.items() if not group.startswith("override "))
+
+
+@cache
+def variable(command: str) -> Mapping[str, FieldInfo]:
+    """Give the settings of a command that a cross-validation can vary: numbers that change a training's result."""
+    return MappingProxyType({key: field for key, field in settings(command).items() if not why_not_varied(key, field)})
+
+
+def why_not_varied(key: str, field: FieldInfo) -> str:
+    """Say why a setting cannot be varied, to complete a sentence that begins with its name; empty if it can."""
+    for name, reason in _NOT_VARIED.items():
+        if key == name or (name.endswith(".") and key.startswith(name)):
+            return reason
+    return "" if is_number(field) else NO_NUMBER
+
+
+def names_its_option(name: str) -> bool:
+    """Whether a setting, given without its group, only says which of the group's options was chosen."""
+    return name in _NAMES_ITS_OPTION
 
 
 def comment(group: str, option: str) -> str:
@@ -109,16 +169,35 @@ def brings(command: str, group: str, option: str) -> dict[str, str]:
     for name, inner in nested.items():
         for key, value in inner.items():
             field = settings(command).get(f"{name}.{key}")
-            if field is not None and value != field.default and key not in _NAMES_ITS_OPTION:
+            if field is not None and value != field.default and not names_its_option(key):
                 word = as_word(value)
                 found[f"{name}.{key}"] = word[2:-1] if word.startswith("${") else word
     return found
 
 
+def last_part(key: str) -> str:
+    """Give a name without its group, as settings are spelled."""
+    return key.replace("/", ".").replace("-", "_").strip(".").lower().split(".")[-1]
+
+
+def called(command: str, name: str) -> list[str]:
+    """Find the settings of a command that are meant by a name: with its group, without it, or another program's."""
+    known = settings(command)
+    if name in known:
+        return [name]
+    if "." in name:
+        return []
+    last = last_part(name)
+    other = _ALSO_CALLED.get(last)
+    return [key for key in known if key == other or key.split(".")[-1] == last]
+
+
 def nearest(command: str, key: str) -> list[str]:
     """Find the settings of a command that a name may have meant, the likeliest first; empty if none is alike."""
     known = settings(command)
-    last = key.replace("/", ".").replace("-", "_").strip(".").lower().split(".")[-1]
+    last = last_part(key)
+    if last in _OF_CROSS_VALIDATION and _OF_CROSS_VALIDATION[last] in known:
+        return [_OF_CROSS_VALIDATION[last]]
     meant = [_ALSO_CALLED[last]] if _ALSO_CALLED.get(last) in known else []
     meant += [name for name in known if name.split(".")[-1] == last]
     if not meant:

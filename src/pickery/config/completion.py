@@ -153,6 +153,8 @@ def _values(command: str, word: str) -> Iterator[str]:
         return
     elif is_files(field):
         known = [FILES]
+    elif key == "cross_validation.parameter":
+        known = list(catalogue.variable(command))
     else:
         known = [as_word(choice) for choice in choices(field)]
     yield from (FILES if option == FILES else f"{key}={listed}{comma}{option}" for option in known)

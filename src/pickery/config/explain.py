@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pickery.config import catalogue
 from pickery.config.errors import ConfigError
 from pickery.config.schema import SCHEMAS
-from pickery.config.schema.base import as_word, choices, kind, limits, takes_text
+from pickery.config.schema.base import as_word, choices, kind, limits, takes_list, takes_text
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -192,7 +192,7 @@ def _several_values(command: str, word: str) -> str:
     key, _, value = word.partition("=")
     field = catalogue.settings(command).get(key)
     each = "add --multirun to run with each"
-    if field is not None and takes_text(field):
+    if field is not None and takes_list(field):
         return f"{word} gives several values: write '{key}=[{value}]' for a list, or {each}."
     return f"{word} gives several values: {each}, or give a single one."
 

@@ -27,6 +27,25 @@ _EXAMPLES: Mapping[str, Sequence[tuple[str, str]]] = {
         (f"pickery train --multirun {_OWN_DATA} loss=pu,ge_binomial", "several trainings, one after the other"),
         (f"pickery train --cfg job {_OWN_DATA}", "print all settings instead of training"),
     ),
+    "cross-validate": (
+        ("pickery cross-validate", "three learning rates on simulated micrographs, to see it work"),
+        (
+            f"pickery cross-validate {_OWN_DATA} cross_validation.parameter=learning_rate "
+            "cross_validation.initial=0.0001 cross_validation.increment=0.0001 cross_validation.times=3 "
+            "cross_validation.folds=2",
+            "0.0001, 0.0002 and 0.0003 on two folds each, then the best on the ordinary split: seven trainings",
+        ),
+        (
+            f"pickery cross-validate {_OWN_DATA} cross_validation.parameter=radius 'cross_validation.values=[2,3,4]' "
+            "evaluation.monitor=pick_average_precision evaluation.extraction_radius=12",
+            "radii, compared by what is picked with them",
+        ),
+        (
+            f"pickery cross-validate {_OWN_DATA} 'cross_validation.parameter=[learning_rate,l2]' "
+            "'cross_validation.values=[[0.0001,0.001],[0,0.01]]' cross_validation.workers=2",
+            "two settings in every combination, two trainings at a time",
+        ),
+    ),
     "preprocess": (
         ("pickery preprocess data.micrographs=micrographs preprocess.downsample=8", "a folder of micrographs"),
         (
@@ -43,11 +62,12 @@ _EXAMPLES: Mapping[str, Sequence[tuple[str, str]]] = {
     ),
     "ui": (("pickery ui", "then open the address that it prints"),),
 }
+_TRAINING = ("train", "cross-validate")
 _FLAGS = (
     (
         "-m, --multirun",
         "run once for every combination of comma-separated values",
-        ("train", "preprocess", "simulate"),
+        (*_TRAINING, "preprocess", "simulate"),
     ),
     (
         "--cfg job",
@@ -55,7 +75,7 @@ _FLAGS = (
         COMMANDS,
     ),
     ("--info", "print how the settings came about", COMMANDS),
-    ("--config-dir FOLDER", "a folder of your own experiment/NAME.yaml files, for experiment=NAME", ("train",)),
+    ("--config-dir FOLDER", "a folder of your own experiment/NAME.yaml files, for experiment=NAME", _TRAINING),
     ("--help [NAME ...]", "this page, or only these groups and settings", COMMANDS),
 )
 _COMPLETION = (
@@ -105,6 +125,11 @@ class Page:
         for number, part in enumerate(broken):
             last = number == len(broken) - 1
             self.line(("  " if number == 0 else "      ") + self.bold(part) + ("" if last else " \\"))
+
+    def comment(self, text: str) -> None:
+        """Add what a command line does, as a shell would pass over it."""
+        for part in textwrap.wrap(text, self.width - 4, break_long_words=False, break_on_hyphens=False):
+            self.line(self.faint(f"  # {part}"))
 
     def table(self, rows: Sequence[tuple[str, str]], indent: int = 2) -> None:
         """Add names and their meanings in two columns."""
@@ -184,8 +209,8 @@ def _introduce(page: Page, command: str) -> None:
     page.line()
     page.line("Examples")
     for line, meaning in _EXAMPLES[command]:
+        page.comment(meaning)
         page.command_line(line)
-        page.wrapped(meaning, 6)
     page.line()
     page.line("Options")
     page.table([(flag, meaning) for flag, meaning, commands in _FLAGS if command in commands])

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 from pydantic import ValidationError
 
 from pickery.config import catalogue, explain, rules
+from pickery.config.commands import python_name
 from pickery.config.errors import ConfigError
 from pickery.config.line import for_hydra
 from pickery.config.schema import (
     SCHEMAS,
     Config,
+    CrossValidateConfig,
     PreprocessConfig,
     Settings,
     SimulateConfig,
@@ -33,6 +35,8 @@ _Any = TypeVar("_Any", bound=Settings)
 @overload
 def load(command: Literal["train"], overrides: Sequence[str] = ()) -> TrainConfig: ...
 @overload
+def load(command: Literal["cross-validate"], overrides: Sequence[str] = ()) -> CrossValidateConfig: ...
+@overload
 def load(command: Literal["preprocess"], overrides: Sequence[str] = ()) -> PreprocessConfig: ...
 @overload
 def load(command: Literal["simulate"], overrides: Sequence[str] = ()) -> SimulateConfig: ...
@@ -46,7 +50,7 @@ def load(command: str, overrides: Sequence[str] = ()) -> Config:
     Parameters
     ----------
     command
-        ``"train"``, ``"preprocess"``, ``"simulate"`` or ``"ui"``.
+        ``"train"``, ``"cross-validate"``, ``"preprocess"``, ``"simulate"`` or ``"ui"``.
     overrides
         Words as on the command line: ``group=option`` and ``group.key=value``.
 
@@ -78,7 +82,7 @@ def compose(command: str, line: Sequence[str]) -> DictConfig:
     from hydra import initialize_config_module
 
     with initialize_config_module("pickery.conf", version_base="1.3"):
-        return hydra_compose(command, overrides=list(line), return_hydra_config=True)
+        return hydra_compose(python_name(command), overrides=list(line), return_hydra_config=True)
 
 
 @contextmanager
@@ -172,7 +176,7 @@ def check_sweep(command: str, overrides: Sequence[str]) -> list[dict[str, str]]:
         jobs = _jobs(command, line)
     names = [name for name in jobs[0] if len({job.get(name) for job in jobs}) > 1]
     swept = [{name: job[name] for name in names} for job in jobs]
-    folders: dict[str, int] = {}
+    folders: dict[str, tuple[int, Any]] = {}
     for number, (job, differs) in enumerate(zip(jobs, swept, strict=True), start=1):
         words = [f"{name}={value}" for name, value in job.items()]
         try:
@@ -184,12 +188,26 @@ def check_sweep(command: str, overrides: Sequence[str]) -> list[dict[str, str]]:
             where = f"job {number} of {len(jobs)}, {label}: " if label else ""
             raise ConfigError([where + problem for problem in error.problems]) from None
         run_dir = getattr(config, "run_dir", None)
-        if run_dir in folders:
-            shared = f"run_dir={run_dir} would be the folder of jobs {folders[run_dir]} and {number}"
-            raise ConfigError([f"{shared}: leave run_dir out, and each job gets a folder of its own."])
         if run_dir is not None:
-            folders[run_dir] = number
+            other, its = folders.setdefault(run_dir, (number, config))
+            if other != number and not _share_the_work(config, its):
+                shared = f"run_dir={run_dir} would be the folder of jobs {other} and {number}"
+                raise ConfigError([f"{shared}: leave run_dir out, and each job gets a folder of its own."])
+    if "cross_validation.worker" in names and composed.hydra.runtime.choices["hydra/launcher"] == "basic":
+        warnings.warn(
+            "the workers of this sweep work one after the other: cross_validation.workers=NUMBER in place of "
+            "--multirun has them work at the same time, as does hydra/launcher=joblib.",
+            PickeryWarning,
+            stacklevel=2,
+        )
     return swept
+
+
+def _share_the_work(one: Settings, other: Settings) -> bool:
+    """Whether two jobs are workers of the same cross-validation, which share its folder."""
+    its = flat(other)
+    differ = {key for key, value in flat(one).items() if value != its[key]}
+    return isinstance(one, CrossValidateConfig) and differ == {"cross_validation.worker"}
 
 
 def resolved(config: Settings) -> dict[str, Any]:

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pickery.evaluation.names import METRICS, PRECISION
-from pickery.plots.style import BEST, GREY, HELD_OUT, TRAINING, label_ends, new_figure, pickery_style
+from pickery.plots.style import BEST, GREY, HELD_OUT, TRAINING, label_ends, lone_values, new_figure, pickery_style
+from pickery.plots.words import metric_words
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -55,7 +56,7 @@ def plot_precision(
         label_ends(axes, [(_last(line.values), line.name, line.colour) for line in lines])
         if best_epoch is not None and lines:
             value = _mark_best(axes, epoch, lines[-1].values, best_epoch)
-            chosen_by = "" if monitor == PRECISION else f" (by {_label(monitor, inside=True)})"
+            chosen_by = "" if monitor == PRECISION else f" (by {metric_words(monitor, inside=True)})"
             words = f"best epoch {best_epoch}{chosen_by}"
             if not math.isnan(value):
                 words += f": {lines[-1].name} precision {value:.3f}"
@@ -109,7 +110,7 @@ def plot_metrics(
                 value = _mark_best(axes, epoch, lines[-1].values, best_epoch)
                 if not math.isnan(value):
                     shown.setdefault(f"best epoch ({best_epoch})", axes.lines[-1])
-            axes.set_title(_label(name), pad=24)
+            axes.set_title(metric_words(name), pad=24)
             axes.text(0, 1.045, _note(name, lines[-1].name, value), transform=axes.transAxes, color=GREY, fontsize=10.5)
             if number >= len(panels) - across:
                 axes.set_xlabel("Epoch")
@@ -144,7 +145,7 @@ def _draw(axes: "Axes", epoch: NDArray[np.float64], lines: Sequence[_Line]) -> d
     drawn: dict[str, Artist] = {}
     for line in lines:
         # a value between two gaps is invisible without a dot
-        dotted = ~np.isnan(line.values) if len(epoch) <= MOST_DOTS else _alone(line.values)
+        dotted = ~np.isnan(line.values) if len(epoch) <= MOST_DOTS else lone_values(line.values)
         marks = [int(index) for index in np.flatnonzero(dotted)]
         # what was measured now and then still reads as a curve: its gaps are bridged faintly
         seen = ~np.isnan(line.values)
@@ -200,20 +201,5 @@ def _note(name: str, line: str, value: float) -> str:
     return " · ".join(words)
 
 
-def _label(name: str, *, inside: bool = False) -> str:
-    """Give the words for a metric, as a title or inside a sentence."""
-    words = METRICS[name].label if name in METRICS else name.replace("_", " ").replace("/", ": ")
-    if inside:
-        return words if words[:2].isupper() else words[:1].lower() + words[1:]
-    return words[:1].upper() + words[1:]
-
-
 def _last(values: NDArray[np.float64]) -> float:
     return float(values[~np.isnan(values)][-1])
-
-
-def _alone(values: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Find the values with a gap on either side."""
-    gap = np.concatenate([[True], np.isnan(values), [True]])
-    alone: NDArray[np.bool_] = ~gap[1:-1] & gap[:-2] & gap[2:]
-    return alone

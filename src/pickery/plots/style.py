@@ -1,14 +1,18 @@
 """How every plot looks, and how it is written: one palette, one set of sizes, the same on every machine."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pickery.atomic import atomic_path
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -27,6 +31,14 @@ FAINT: Final = "#E3E3E3"
 TRAINING: Final = GREY
 HELD_OUT: Final = BLUE
 BEST: Final = VERMILLION
+
+# of folds; counts without a common divisor, so that 40 folds have marks of their own. Vermillion is kept for the best
+FOLD_COLOURS: Final = (SKY_BLUE, ORANGE, GREEN, PURPLE, INK)
+FOLD_SHAPES: Final = ("o", "s", "^", "D", "v", "P", "<", ">")
+
+LEGEND_LETTERS_PER_INCH: Final = 10.0
+# what a legend's mark and the gaps beside it take, in letters
+HANDLE_LETTERS: Final = 6
 
 SETTINGS: Final[dict[str, Any]] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so letters are the same everywhere
@@ -76,6 +88,11 @@ def new_figure(width_inches: float, height_inches: float) -> "Figure":
     return Figure(figsize=(width_inches, height_inches), layout="constrained")
 
 
+def fold_mark(fold: int) -> tuple[str, str]:
+    """Give the colour and the shape that stand for a fold in every plot, folds counted from 0."""
+    return FOLD_COLOURS[fold % len(FOLD_COLOURS)], FOLD_SHAPES[fold % len(FOLD_SHAPES)]
+
+
 def save_figure(figure: "Figure", path: str | os.PathLike[str], *, dpi: int = 150) -> None:
     """Write a figure as PNG, whole or not at all.
 
@@ -92,6 +109,26 @@ def save_figure(figure: "Figure", path: str | os.PathLike[str], *, dpi: int = 15
     with atomic_path(target) as temporary, pickery_style():
         # no version of the drawing program inside: the same data gives the same bytes
         figure.savefig(temporary, format="png", dpi=dpi, metadata={"Software": None})
+
+
+def legend_above(figure: "Figure", shown: Mapping[str, "Artist"]) -> None:
+    """Write one legend for a whole figure above its axes, read row by row, in as many rows as it takes."""
+    from matplotlib.lines import Line2D
+
+    if not shown:
+        return
+    letters = figure.get_figwidth() * LEGEND_LETTERS_PER_INCH
+    words = list(shown)
+    for rows in range(1, len(words) + 1):
+        columns = -(-len(words) // rows)
+        widths = [HANDLE_LETTERS + max(map(len, words[column::columns])) for column in range(columns)]
+        if sum(widths) <= letters:
+            break
+    # a legend is filled column by column: ordered so that the rows read on, with nothing in the places left over
+    order = [row * columns + column for column in range(columns) for row in range(rows)]
+    entries = [(shown[words[at]], words[at]) if at < len(words) else (Line2D([], [], alpha=0), "") for at in order]
+    handles, labels = zip(*entries, strict=True)
+    figure.legend(handles, labels, loc="outside upper left", ncols=columns, columnspacing=1.5)
 
 
 def label_ends(axes: "Axes", labels: Sequence[tuple[float, str, str]], *, gap: float = 0.075) -> None:
@@ -117,3 +154,10 @@ def label_ends(axes: "Axes", labels: Sequence[tuple[float, str, str]], *, gap: f
         heights[index] = min(heights[index], most)
     for height, (_, text, colour) in zip(heights, wanted, strict=True):
         axes.text(1.015, height, text, transform=axes.transAxes, color=colour, va="center", ha="left")
+
+
+def lone_values(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Find the values with a gap (nan) on either side, which a line alone leaves invisible."""
+    gap = np.concatenate([[True], np.isnan(values), [True]])
+    alone: NDArray[np.bool_] = ~gap[1:-1] & gap[:-2] & gap[2:]
+    return alone

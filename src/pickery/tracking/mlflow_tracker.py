@@ -173,18 +173,18 @@ class MLflowTracker(Tracker):
 
         self._do(act)
 
-    def last_step(self, metric: str) -> int:
-        """Give the last step at which a metric was recorded, -1 if never or if the store does not answer."""
-        steps = [-1]
+    def steps(self, metric: str) -> frozenset[int]:
+        """Give the steps at which a metric was recorded; none if the store does not answer."""
+        found: set[int] = set()
 
         def act() -> None:
-            steps.extend(entry.step for entry in self._store.get_metric_history(self.run_id, metric))
+            found.update(entry.step for entry in self._store.get_metric_history(self.run_id, metric))
 
         if not self._pending:
             self._do(act)
             if self._pending:
                 self._pending.clear()
-        return max(steps)
+        return frozenset(found)
 
     def data_set(self, name: str, *, digest: str, source: str, context: str, profile: Mapping[str, Any]) -> None:
         """Record a data set that the run used, with its fingerprint, as an MLflow dataset input."""

@@ -29,9 +29,9 @@ class Tracker:
     def metrics(self, values: Mapping[str, float], step: int) -> None:
         """Record figures of one step (an epoch)."""
 
-    def last_step(self, metric: str) -> int:
-        """Give the last step at which a metric was recorded, -1 if never."""
-        return -1
+    def steps(self, metric: str) -> frozenset[int]:
+        """Give the steps at which a metric was recorded."""
+        return frozenset()
 
     def data_set(self, name: str, *, digest: str, source: str, context: str, profile: Mapping[str, Any]) -> None:
         """Record a data set that the run used."""

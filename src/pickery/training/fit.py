@@ -37,7 +37,7 @@ from pickery.training.division import TrainingData
 from pickery.training.finish import Finished, finish_run
 from pickery.training.held_out import HeldOutEvaluation
 from pickery.training.history import Epoch, best_epoch
-from pickery.training.listener import Listener
+from pickery.training.listener import Listener, Silence
 from pickery.training.loop import run_loop
 from pickery.training.module import PickerModule
 from pickery.training.optimizers import build_optimizer, build_schedule
@@ -141,7 +141,7 @@ def fit(
             provenance=provenance,
         )
 
-    tracked = tracker.last_step("train/precision")
+    tracked = tracker.steps("train/precision")
 
     def on_epoch(epoch: Epoch, is_best: bool) -> None:
         track_epoch(tracker, epoch)
@@ -154,7 +154,7 @@ def fit(
     epochs = config.trainer.epochs if stop_after is None else min(stop_after, config.trainer.epochs)
     run_loop(config, module, _data_module(config, train, test, choice, model), [recorder, tell], folder, epochs=epochs)
     for epoch in recorder.epochs:
-        if tracked < epoch.number <= recorder.resumed_epochs:
+        if epoch.number <= recorder.resumed_epochs and epoch.number not in tracked:
             track_epoch(tracker, epoch)
     best = best_epoch(recorder.epochs, config.evaluation.monitor)
     if best is None:
@@ -179,6 +179,20 @@ def fit(
         device=training_device(config),
     )
     return FitResult(folder, best, tuple(recorder.epochs), choice, finished)
+
+
+def check(config: TrainConfig, data: TrainingData) -> None:
+    """Refuse what `fit` would refuse before its first minibatch.
+
+    Raises
+    ------
+    InputError
+        As `fit` does.
+    """
+    weights = None if config.model.pretrained is None else load_weights(config.model.pretrained)
+    check_fit(config, data, _model(config, weights, Silence()))
+    choose(config, data, data.labelled(data.train))
+    pick_level(config, data)
 
 
 def track_epoch(tracker: Tracker, epoch: Epoch) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,7 @@ from pickery.errors import InputError
 # Data count by their content (the fingerprint), pretrained weights too.
 NOT_COUNTED = (
     "run_dir",
+    "cross_validation.",
     "tracking.",
     "simulation.",
     "data.source",
@@ -38,6 +39,8 @@ NOT_COUNTED = (
     "trainer.accelerator",
     "trainer.threads",
 )
+
+RECORD = "run.json"
 
 State = Literal["new", "interrupted", "finished", "longer"]
 
@@ -153,11 +156,8 @@ class RunFolder:
         """
         from filelock import FileLock, Timeout
 
-        record = path / "run.json"
+        make_folder(path, given=given, of_a_run=_of_a_run)
         try:
-            path.mkdir(parents=True, exist_ok=True)
-            if not record.exists() and not all(_of_a_run(entry.name) for entry in path.iterdir()):
-                raise InputError(f"run_dir={path} is not empty and holds no run of Pickery: give another folder")
             lock = ExitStack()
             lock.enter_context(FileLock(path / ".lock", timeout=0))
             for entry in path.iterdir():
@@ -166,49 +166,90 @@ class RunFolder:
         except Timeout as error:
             raise InputError(f"another process is training in {path}: wait for it, or give another run_dir") from error
         except OSError as error:
-            setting = f"run_dir={path}" if given else f"the run's folder {path}"
-            raise InputError(
-                f"{setting} cannot be written ({error.strerror or error}): give another run_dir"
-            ) from error
-        if not record.exists():
+            raise _not_writable(path, error, given=given) from error
+        if not (path / RECORD).exists():
             run = cls(path, "new", decides, _lock=lock)
             run.write()
             return run
         try:
-            run = cls._found(path, record, decides, epochs, lock)
+            run = cls._found(path, decides, epochs, lock)
         except BaseException:
             lock.close()
             raise
         return run
 
     @classmethod
-    def _found(cls, path: Path, record: Path, decides: Mapping[str, Any], epochs: int, lock: ExitStack) -> Self:
+    def _found(cls, path: Path, decides: Mapping[str, Any], epochs: int, lock: ExitStack) -> Self:
         summary, done = path / "summary.json", 0
-        reading = record
-        try:
-            written = json.loads(record.read_text(encoding="utf-8"))
-            earlier, tracked = dict(written["decides"]), written["tracked_run"]
-            if summary.exists():
-                reading = summary
+        tracked = read_record(path, decides)
+        if summary.exists():
+            try:
                 done = int(json.loads(summary.read_text(encoding="utf-8"))["epochs"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{reading} is damaged: give another run_dir, or remove {path}") from error
-        now = json.loads(json.dumps(decides))
-        # the data last: another seed or fraction held out splits them otherwise, and is what the user changed
-        for name in sorted(set(earlier) | set(now), key=lambda name: (name == "data", name)):
-            if earlier.get(name) != now.get(name):
-                raise InputError(_difference(path, name, earlier.get(name), now.get(name)))
+            except (ValueError, KeyError, TypeError) as error:
+                raise damaged(path, summary) from error
         state: State = "interrupted" if not done else "finished" if done >= epochs else "longer"
         return cls(path, state, decides, tracked, done, lock)
 
     def write(self) -> None:
         """Record what the run is."""
-        record = {"decides": self.decides, "tracked_run": self.tracked_run}
-        write_text(self.path / "run.json", json.dumps(record, indent=1) + "\n")
+        write_record(self.path, self.decides, self.tracked_run)
 
     def close(self) -> None:
         """Let go of the lock."""
         self._lock.close()
+
+
+def make_folder(path: Path, *, given: bool, of_a_run: Callable[[str], bool]) -> None:
+    """Make a run's folder; one without a record may hold nothing but what `of_a_run` says belongs to any run.
+
+    Raises
+    ------
+    InputError
+        When something else is in it, or it cannot be written.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        if not (path / RECORD).exists() and not all(of_a_run(entry.name) for entry in path.iterdir()):
+            raise InputError(f"run_dir={path} is not empty and holds no run of Pickery: give another folder")
+    except OSError as error:
+        raise _not_writable(path, error, given=given) from error
+
+
+def _not_writable(path: Path, error: OSError, *, given: bool) -> InputError:
+    setting = f"run_dir={path}" if given else f"the run's folder {path}"
+    return InputError(f"{setting} cannot be written ({error.strerror or error}): give another run_dir")
+
+
+def write_record(path: Path, decides: Mapping[str, Any], tracked_run: str | None) -> None:
+    """Record in a run's folder what the run is."""
+    record = {"decides": decides, "tracked_run": tracked_run}
+    write_text(path / RECORD, json.dumps(record, indent=1) + "\n")
+
+
+def read_record(path: Path, decides: Mapping[str, Any]) -> str | None:
+    """Give the tracked run of the run that is in a folder, once it is known to be the same run.
+
+    Raises
+    ------
+    InputError
+        When the record is damaged, or another run is in the folder: the first difference is named.
+    """
+    try:
+        written = json.loads((path / RECORD).read_text(encoding="utf-8"))
+        earlier, tracked = dict(written["decides"]), written["tracked_run"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise damaged(path, path / RECORD) from error
+    now = json.loads(json.dumps(decides))
+    # the data last: another seed or fraction held out splits them otherwise, and is what the user changed
+    for name in sorted(set(earlier) | set(now), key=lambda name: (name == "data", name)):
+        if earlier.get(name) != now.get(name):
+            raise InputError(_difference(path, name, earlier.get(name), now.get(name)))
+    return None if tracked is None else str(tracked)
+
+
+def damaged(folder: Path, file: Path) -> InputError:
+    """Say that a file of a run's folder cannot be read."""
+    return InputError(f"{file} is damaged: give another run_dir, or remove {folder}")
 
 
 def _difference(path: Path, name: str, earlier: Any, now: Any) -> str:

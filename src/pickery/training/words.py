@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pickery.config.schema import TrainConfig
 from pickery.training.division import TrainingData
@@ -12,7 +13,6 @@ from pickery.training.listener import Listener
 from pickery.training.run_folder import State
 
 if TYPE_CHECKING:
-    from pickery.training.finish import Finished
     from pickery.training.fit import FitResult
 
 
@@ -62,7 +62,7 @@ def summarise(config: TrainConfig, result: FitResult, tracked_run: str | None, l
     if result.finished is None:
         listener.say(f"  stopped    after epoch {len(result.epochs)} of {config.trainer.epochs}")
     else:
-        for line in figures(result.finished):
+        for line in figures(result.finished.summary):
             listener.say(line)
     listener.say(f"  folder     {result.folder}")
     if result.finished is not None:
@@ -71,20 +71,24 @@ def summarise(config: TrainConfig, result: FitResult, tracked_run: str | None, l
         listener.say(f"  tracked    as {tracked_run} in experiment {config.tracking.experiment}")
 
 
-def figures(finished: Finished) -> list[str]:
-    """Say the best epoch's figures over all regions and at pick level."""
-    where = "held-out" if finished.held_out else "training"
-    regions, picks, said = finished.regions, finished.picks, finished.summary["picks"]
+def figures(summary: Mapping[str, Any]) -> list[str]:
+    """Say the best epoch's figures over all regions and at pick level, as ``summary.json`` has them."""
+    regions, picks = summary["regions"], summary["picks"]
+    where = str(summary["evaluated_on"]).partition(" ")[0]
     lines = [
-        f"  regions    precision {regions['precision']:.3f}, auprc {regions['auprc']:.3f} (all of the {where} ones)"
+        f"  regions    precision {_f(regions['precision'])}, auprc {_f(regions['auprc'])} (all of the {where} ones)"
     ]
-    error = said["pick_centre_error_px"]
-    if error is None:
+    if picks["pick_centre_error_px"] is None:
         return [*lines, "  picks      none of them hits a particle"]
     return [
         *lines,
-        f"  picks      average precision {picks.average_precision:.3f}; at score {picks.threshold:.2f}:",
-        f"             precision {picks.precision:.3f}, recall {picks.recall:.3f}, F1 {picks.f1:.3f}, "
-        f"centre error {error or 0:.1f} px",
-        f"             {said['note']}",
+        f"  picks      average precision {_f(picks['pick_average_precision'])}; "
+        f"at score {picks['pick_threshold']:.2f}:",
+        f"             precision {_f(picks['pick_precision'])}, recall {_f(picks['pick_recall'])}, "
+        f"F1 {_f(picks['pick_f1'])}, centre error {picks['pick_centre_error_px']:.1f} px",
+        f"             {picks['note']}",
     ]
+
+
+def _f(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

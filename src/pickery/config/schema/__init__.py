@@ -4,12 +4,14 @@ from pickery.config.schema.base import Settings
 from pickery.config.schema.commands import (
     SCHEMAS,
     Config,
+    CrossValidateConfig,
     PreprocessConfig,
     SimulateConfig,
     TrainConfig,
     UiConfig,
     command_of,
 )
+from pickery.config.schema.cross_validation import CrossValidationGroup
 from pickery.config.schema.data import DataGroup, MicrographsGroup, PreprocessGroup
 from pickery.config.schema.simulation import SimulateGroup, SimulationGroup
 from pickery.config.schema.tracking import TrackerGroup, TrackingGroup, UiGroup
@@ -25,6 +27,8 @@ from pickery.config.schema.training import (
 __all__ = [
     "SCHEMAS",
     "Config",
+    "CrossValidateConfig",
+    "CrossValidationGroup",
     "DataGroup",
     "EvaluationGroup",
     "LossGroup",

@@ -24,11 +24,14 @@ class Kind:
         Whether the shell should complete file names.
     text
         Whether it is text, in which any character may occur.
+    many
+        Whether it may be a list.
     """
 
     words: str
     files: bool = False
     text: bool = True
+    many: bool = False
 
 
 class Settings(BaseModel):
@@ -58,7 +61,9 @@ def _default_or_non_negative(value: float) -> float:
 Text = Annotated[str, BeforeValidator(_text), Field(min_length=1), Kind("text")]
 Folder = Annotated[str, BeforeValidator(_text), Field(min_length=1), Kind("a folder", files=True)]
 File = Annotated[str, BeforeValidator(_text), Field(min_length=1), Kind("a file or a name", files=True)]
-Files = Annotated[Text | tuple[Text, ...], Kind("a file, a folder, a quoted glob or a list [a,b]", files=True)]
+Files = Annotated[
+    Text | tuple[Text, ...], Kind("a file, a folder, a quoted glob or a list [a,b]", files=True, many=True)
+]
 Stride = Annotated[Literal[1, 2, 4, 8, 16], BeforeValidator(_no_bool)]
 Slack = Annotated[float, AfterValidator(_default_or_non_negative), Kind("-1 or a number of at least 0", text=False)]
 
@@ -71,6 +76,21 @@ def is_files(field: FieldInfo) -> bool:
 def takes_text(field: FieldInfo) -> bool:
     """Whether a setting takes free text, such as the name of a file."""
     return any(isinstance(extra, Kind) and extra.text for _, extras in _members(field) for extra in extras)
+
+
+def takes_list(field: FieldInfo) -> bool:
+    """Whether a setting takes a list as well."""
+    return any(isinstance(extra, Kind) and extra.many for _, extras in _members(field) for extra in extras)
+
+
+def is_number(field: FieldInfo) -> bool:
+    """Whether a setting takes any number, within its range."""
+    return any(annotation in (int, float) for annotation, _ in _members(field))
+
+
+def is_whole(field: FieldInfo) -> bool:
+    """Whether a setting that takes numbers takes whole ones only."""
+    return all(annotation is not float for annotation, _ in _members(field))
 
 
 def choices(field: FieldInfo) -> tuple[object, ...]:

@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from pickery.config.schema.base import Folder, Settings
+from pickery.config.schema.cross_validation import CrossValidationGroup
 from pickery.config.schema.data import DataGroup, MicrographsGroup, PreprocessGroup
 from pickery.config.schema.simulation import SimulateGroup, SimulationGroup
 from pickery.config.schema.tracking import TrackerGroup, TrackingGroup, UiGroup
@@ -35,6 +36,21 @@ class TrainConfig(Settings):
     )
 
 
+class _CrossValidation(Settings):
+    cross_validation: CrossValidationGroup
+
+
+# the second base gives its fields first: what is compared comes before how it is trained
+class CrossValidateConfig(TrainConfig, _CrossValidation):
+    """All settings of `pickery cross-validate`: those of `pickery train`, and what is compared."""
+
+    run_dir: Folder | None = Field(
+        None,
+        description="Folder of the cross-validation, which holds those of its trainings. null: "
+        "runs/cross-validate-…, named after the settings that change the result.",
+    )
+
+
 class PreprocessConfig(Settings):
     """All settings of `pickery preprocess`."""
 
@@ -56,10 +72,11 @@ class UiConfig(Settings):
     ui: UiGroup
 
 
-Config = TrainConfig | PreprocessConfig | SimulateConfig | UiConfig
+Config = TrainConfig | CrossValidateConfig | PreprocessConfig | SimulateConfig | UiConfig
 
 SCHEMAS: dict[str, type[Settings]] = {
     "train": TrainConfig,
+    "cross-validate": CrossValidateConfig,
     "preprocess": PreprocessConfig,
     "simulate": SimulateConfig,
     "ui": UiConfig,

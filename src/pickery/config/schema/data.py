@@ -55,7 +55,10 @@ class DataGroup(MicrographsGroup):
     )
     test_picks: Files | None = Field(None, description="The picks of data.test_micrographs.")
     folds: int | None = Field(
-        None, ge=2, description="Number of folds of which one, data.fold, is held out instead of data.test_fraction."
+        None,
+        ge=2,
+        description="Number of folds of which one, data.fold, is held out instead of data.test_fraction; pickery "
+        "cross-validate sets both itself.",
     )
     fold: int | None = Field(None, ge=0, description="The fold held out, 0 for the first.")
     picks_per_micrograph: int | None = Field(

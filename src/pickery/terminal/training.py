@@ -31,6 +31,7 @@ class Terminal:
 
         self._console = Console(file=stream or sys.stdout, highlight=False, soft_wrap=True)
         self._plain = not self._console.is_terminal
+        self._console.soft_wrap = self._plain  # a pipe gets whole lines, a terminal breaks them between words
         self._log = RunLog()
         self._progress: Progress | None = None
         self._counted = False

@@ -1,0 +1,1 @@
+"""Cross-validation: which values to try, on which folds, who trains what, and what came of it."""

@@ -1,0 +1,254 @@
+"""Where a cross-validation is worked at: its settings, data, folder and study, the same for all who join."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from pickery.config.cross_validation import grid_of, training_config, unchanged
+from pickery.config.schema import CrossValidateConfig, TrainConfig
+from pickery.cross_validation.grid import FINAL, Grid, Point
+from pickery.cross_validation.halving import Rung, rungs
+from pickery.cross_validation.standings import outcomes
+from pickery.cross_validation.study import PointStudy
+from pickery.cross_validation.table import Outcome, Table
+from pickery.errors import InputError
+from pickery.evaluation.names import METRICS
+from pickery.simulation.data_set import DataSet
+from pickery.tracking import Tracker, open_tracker
+from pickery.training.choices import pretrained_hash, training_device
+from pickery.training.division import TrainingData, divide
+from pickery.training.fit import check
+from pickery.training.inputs import Collected, collect, simulated_data
+from pickery.training.listener import Listener, Silence
+from pickery.training.run import tracking_options, write_config
+from pickery.training.run_folder import (
+    RECORD,
+    default_folder,
+    identity,
+    make_folder,
+    read_record,
+    write_record,
+)
+
+LOCK = ".cross_validation.lock"
+SUMMARY = "summary.json"
+
+
+class Shelf:
+    """The data of all trainings: what several of them share is found and prepared once."""
+
+    def __init__(self, simulated: DataSet | None) -> None:
+        self._simulated = simulated
+        self._collected: dict[str, Collected] = {}
+
+    def data(self, config: TrainConfig, listener: Listener) -> TrainingData:
+        """Give the data of one training."""
+        settings = config.model_dump(mode="json")
+        of_files = {
+            name: value
+            for name, value in settings["data"].items()
+            if name in ("micrographs", "picks", "test_micrographs", "test_picks", "flip_y", "coordinate_scale")
+        }
+        key = json.dumps([of_files, settings["data"]["pixel_size"], settings["preprocess"], settings["seed"]])
+        if key not in self._collected:
+            self._collected[key] = collect(config, listener, simulated=self._simulated)
+        return divide(config, self._collected[key], listener)
+
+
+@dataclass
+class Bench:
+    """A cross-validation, as one process sees it.
+
+    Attributes
+    ----------
+    config
+        All settings.
+    grid
+        The values and folds.
+    path
+        The cross-validation's folder.
+    shelf
+        The data.
+    pretrained
+        Hash of the weights begun from, if any.
+    study
+        The points.
+    finals
+        The final training: a study of its own, so that it too is done once.
+    parent
+        The tracked run that all trainings are part of.
+    """
+
+    config: CrossValidateConfig
+    grid: Grid
+    path: Path
+    shelf: Shelf
+    pretrained: str | None
+    study: PointStudy
+    finals: PointStudy
+    parent: str | None
+    _tracker: Tracker | None = field(default=None, repr=False)
+
+    @property
+    def monitor(self) -> str:
+        """The metric that ranks the values."""
+        return self.config.evaluation.monitor
+
+    @property
+    def ladder(self) -> tuple[Rung, ...]:
+        """The rungs of halving; without it one, of all values and epochs."""
+        epochs = self.config.trainer.epochs
+        if self.config.cross_validation.pruning == "halving":
+            return rungs(len(self.grid.values), epochs)
+        return (Rung(len(self.grid.values), epochs),)
+
+    def training_config(self, point: Point) -> TrainConfig:
+        """Give the settings of one training."""
+        return training_config(self.config, self.grid, point, str(self.path / self.grid.folder(point)))
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep the other processes waiting for a moment."""
+        with FileLock(self.path / LOCK):
+            yield
+
+    def outcomes(self) -> list[Outcome]:
+        """Say where every (value, fold) stands."""
+        return outcomes(self.grid, self.study.standings())
+
+    def table(self) -> Table:
+        """Put together what is known so far."""
+        return Table(
+            self.grid,
+            self.monitor,
+            unchanged(self.config, self.grid),
+            self.outcomes(),
+            asked_objective=self.config.loss.objective,
+        )
+
+    def tracker(self, listener: Listener) -> Tracker:
+        """Give the tracked run of the whole; nothing is tracked where there is none."""
+        if self._tracker is None:
+            self._tracker = Tracker()
+            if self.parent is not None:
+                options = tracking_options(self.config) | {"system_metrics": False}
+                self._tracker = open_tracker(**options, run_name=self.path.name, run_id=self.parent, warn=listener.warn)
+        return self._tracker
+
+
+def set_up(config: CrossValidateConfig, listener: Listener) -> Bench:
+    """Check every training, prepare the data, and make the folder and the study or join those that are there.
+
+    Raises
+    ------
+    InputError
+        When any of the trainings cannot be done, or the folder holds something else.
+    """
+    grid = grid_of(config)
+    first = training_config(config, grid, Point(0, FINAL, 0), None)
+    training_device(first)
+    pretrained = pretrained_hash(first)
+    shelf = Shelf(simulated_data(first, listener))
+    decides = identity(config, _check_all(config, grid, shelf, listener), pretrained)
+    decides |= {
+        "trainer.epochs": config.trainer.epochs,
+        "cross_validation.parameter": [axis.parameter for axis in grid.axes],
+        "cross_validation.values": [list(axis.values) for axis in grid.axes],
+        "cross_validation.folds": grid.folds,
+        "cross_validation.pruning": config.cross_validation.pruning,
+    }
+    short = "_x_".join(axis.short for axis in grid.axes)
+    if config.run_dir is not None:
+        path = Path(config.run_dir)
+    else:
+        path = default_folder("cross-validate", config, decides, short)
+    make_folder(path, given=config.run_dir is not None, of_a_run=lambda name: name.startswith("."))
+    with FileLock(path / LOCK):
+        parent = None
+        if (path / RECORD).exists():
+            parent = read_record(path, decides)
+        else:
+            write_record(path, decides, None)
+            write_config(config, path)
+        bench = _open(config, grid, path, shelf, pretrained, parent)
+        bench.study.enqueue(grid.points())
+        if config.cross_validation.retry:
+            for point in bench.study.retry_failed():
+                listener.say(f"trying again: {grid.name(point)}")
+        if parent is None and config.tracking.enabled:
+            bench.parent = _begin_parent(bench, decides, listener)
+            if bench.parent is not None:
+                write_record(path, decides, bench.parent)
+    return bench
+
+
+def join(config: CrossValidateConfig, path: Path, pretrained: str | None, parent: str | None) -> Bench:
+    """Join a cross-validation that another process of this machine has set up."""
+    grid = grid_of(config)
+    first = training_config(config, grid, Point(0, FINAL, 0), None)
+    return _open(config, grid, path, Shelf(simulated_data(first, Silence())), pretrained, parent)
+
+
+def _open(
+    config: CrossValidateConfig, grid: Grid, path: Path, shelf: Shelf, pretrained: str | None, parent: str | None
+) -> Bench:
+    better, storage = METRICS[config.evaluation.monitor].better, config.cross_validation.storage
+    # a database may hold the studies of many folders
+    name = "pickery" if storage is None else f"pickery {path.name}"
+    return Bench(
+        config=config,
+        grid=grid,
+        path=path,
+        shelf=shelf,
+        pretrained=pretrained,
+        study=PointStudy.open(path, grid, name=name, storage=storage, better=better),
+        finals=PointStudy.open(path, grid, name=f"{name} final", storage=storage, better=better),
+        parent=parent,
+    )
+
+
+def _check_all(config: CrossValidateConfig, grid: Grid, shelf: Shelf, listener: Listener) -> str:
+    """Refuse what any training would refuse, before the first; gives the fingerprint of all their data."""
+    digest = hashlib.blake2b(digest_size=16)
+    # the final training, of whichever value, has the ordinary split
+    for point in (*grid.points(), Point(0, FINAL, 0)):
+        training = training_config(config, grid, point, None)
+        try:
+            data = shelf.data(training, listener)
+            digest.update(data.fingerprint.encode())
+            check(training, data)
+        except InputError as error:
+            text = str(error).replace("data.folds", "cross_validation.folds")
+            raise InputError(f"{grid.name(point)}: {text}" if point.fold != FINAL else text) from error
+    return digest.hexdigest()
+
+
+def _begin_parent(bench: Bench, decides: dict[str, Any], listener: Listener) -> str | None:
+    from pickery.config.load import flat
+
+    config, grid = bench.config, bench.grid
+    tracker = open_tracker(
+        **(tracking_options(config) | {"system_metrics": False}),
+        run_name=config.tracking.run_name or bench.path.name,
+        run_id=None,
+        warn=listener.warn,
+    )
+    tracker.parameters(flat(config))
+    tracker.tags(
+        {
+            "mlflow.source.name": "pickery cross-validate",
+            "mlflow.source.type": "LOCAL",
+            "cross_validation.parameter": ", ".join(axis.parameter for axis in grid.axes),
+            "data_fingerprint": str(decides["data"]),
+        }
+    )
+    bench._tracker = tracker
+    return tracker.run_id

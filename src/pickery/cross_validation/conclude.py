@@ -1,0 +1,159 @@
+"""The end of a cross-validation: its table, plots, summary and tracked run, and the final model on top."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pickery.atomic import atomic_path, write_text
+from pickery.cross_validation.bench import SUMMARY, Bench
+from pickery.cross_validation.grid import FINAL, Point
+from pickery.cross_validation.halving import saved
+from pickery.cross_validation.record import FIGURES
+from pickery.cross_validation.table import Row, Table
+from pickery.evaluation.names import AUPRC, METRICS, PICK_AVERAGE_PRECISION, PRECISION
+from pickery.plots.cross_validation import plot_cross_validation
+from pickery.plots.fold_curves import Curve, plot_fold_curves
+from pickery.plots.style import save_figure
+from pickery.tracking import Tracker
+from pickery.training.listener import Listener
+
+TABLE = "cross_validation.csv"
+
+
+def write_table(bench: Bench, table: Table) -> None:
+    """Write ``cross_validation.csv`` as far as it is known."""
+    write_text(bench.path / TABLE, table.csv())
+
+
+def track_values(bench: Bench, table: Table, listener: Listener) -> None:
+    """Record the means of the values that are done: a metric whose steps are the values, in order, from 1."""
+    tracker = bench.tracker(listener)
+    known = tracker.steps(f"mean/{bench.monitor}")
+    for row in table.rows:
+        if row.state == "done" and row.value + 1 not in known:
+            tracker.metrics(_figures(bench, row), step=row.value + 1)
+
+
+def conclude(bench: Bench, table: Table, listener: Listener) -> dict[str, Any]:
+    """Write and track what a finished cross-validation leaves; the summary last, as its presence says finished."""
+    winner = table.winner
+    assert winner is not None
+    final = bench.path / bench.grid.folder(Point(0, FINAL, winner.value))
+    plots = write_plots(bench, table, final)
+    for name in ("model.ckpt", "micrographs.csv"):
+        with atomic_path(bench.path / name) as temporary:
+            shutil.copyfile(final / name, temporary)
+    write_table(bench, table)
+    of_final = json.loads((final / SUMMARY).read_text(encoding="utf-8"))
+    summary = table.summary() | {
+        "parameter": [axis.parameter for axis in bench.grid.axes],
+        "folds": bench.grid.folds,
+        "final": {
+            "folder": final.name,
+            **{name: of_final[name] for name in ("best_epoch", "epochs", "monitored", "regions", "picks", "objective")},
+            "tracked_run": of_final["tracked_run"],
+        },
+        "tracked_run": bench.parent,
+    }
+    if len(bench.ladder) > 1:
+        trained, without = saved(bench.ladder, bench.grid.folds, bench.config.trainer.epochs)
+        summary["halving"] = {"epochs_trained": trained, "epochs_without": without}
+    _track(bench, table, of_final, plots, listener)
+    write_text(bench.path / SUMMARY, json.dumps(summary, indent=1) + "\n")
+    bench.tracker(listener).artifacts([bench.path / SUMMARY])
+    return summary
+
+
+def write_plots(bench: Bench, table: Table, final: Path) -> list[Path]:
+    """Draw the values against their figures, and the curves of all trainings on one sheet."""
+    rows = table.rows
+    best = None if table.winner is None else table.winner.value
+    beside = {
+        name: [[_number(one.figures.get(name) if one else None) for one in row.folds] for row in rows]
+        for name in FIGURES
+        if name != bench.monitor
+    }
+    values = plot_cross_validation(
+        bench.grid.values,
+        [[_number(figure) for figure in row.monitored] for row in rows],
+        parameter=[axis.parameter for axis in bench.grid.axes],
+        monitor=bench.monitor,
+        best=best,
+        beside=beside,
+        unchanged=table.unchanged,
+        failed=[row.value for row in rows if row.state == "failed"],
+        stopped=[row.value for row in rows if row.state == "stopped"],
+        mixed=[row.value for row in rows if row.mixed],
+    )
+    curves = plot_fold_curves(
+        [[_curve(bench, bench.path / one.folder) if one else None for one in row.folds] for row in rows],
+        [row.label for row in rows],
+        monitor=bench.monitor,
+        best=best,
+        final=_curve(bench, final),
+    )
+    paths = [bench.path / "plots" / f"{name}.png" for name in ("cross_validation", "curves")]
+    for path, figure in zip(paths, (values, curves), strict=True):
+        save_figure(figure, path)
+    return paths
+
+
+def _curve(bench: Bench, folder: Path) -> Curve | None:
+    """Read a training's figures over its epochs; None of one that has none."""
+    path, monitor = folder / "metrics.csv", bench.monitor
+    if not path.exists():
+        return None
+    rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+    held_out = [_number(row.get(f"test_{monitor}")) for row in rows]
+    training = [_number(row.get(f"train_{monitor}")) for row in rows]
+    judged = training if all(figure != figure for figure in held_out) else held_out
+    epochs = [int(row["epoch"]) for row in rows]
+    best = None
+    for epoch, figure in zip(epochs, judged, strict=True):
+        if best is None or METRICS[monitor].is_improvement(figure, best[1]):
+            best = (epoch, figure)
+    # a minibatch's precision is of another scale: drawn only where there is nothing else
+    only = training if judged is training else None
+    return Curve(epochs, held_out, None if best is None else best[0], only)
+
+
+def _number(text: str | float | None) -> float:
+    return float("nan") if text in ("", None) else float(text)
+
+
+def _track(bench: Bench, table: Table, final: Mapping[str, Any], plots: Sequence[Path], listener: Listener) -> None:
+    winner = table.winner
+    assert winner is not None
+    track_values(bench, table, listener)
+    tracker: Tracker = bench.tracker(listener)
+    best = {f"best/{name}": final["regions"][name] for name in (PRECISION, AUPRC)}
+    best |= {f"best/{name}": value for name, value in final["picks"].items() if isinstance(value, (int, float))}
+    best |= {f"best/mean_{bench.monitor}": winner.mean}
+    tracker.metrics({name: value for name, value in best.items() if value is not None}, step=0)
+    tracker.tags(
+        {"cross_validation.winner": winner.label, "cross_validation.verdict": " ".join(table.verdict())[:5000]}
+        | {
+            f"cross_validation.best_{axis.short}": str(number)
+            for axis, number in zip(bench.grid.axes, winner.numbers, strict=True)
+        }
+    )
+    tracker.artifacts(plots, "plots")
+    tracker.artifacts([bench.path / name for name in (TABLE, "config.yaml", "micrographs.csv")])
+    tracker.artifacts([bench.path / "model.ckpt"], "model")
+
+
+def _figures(bench: Bench, row: Row) -> dict[str, float]:
+    figures = {
+        f"mean/{bench.monitor}": row.mean,
+        f"standard_error/{bench.monitor}": row.standard_error,
+        f"mean/all_regions_{AUPRC}": row.auprc,
+        f"mean/{PICK_AVERAGE_PRECISION}": row.pick_average_precision,
+    }
+    for axis, number in zip(bench.grid.axes, row.numbers, strict=True):
+        figures[f"value/{axis.short}"] = float(number)
+    return figures

@@ -1,0 +1,40 @@
+"""From the study's points to the table's outcomes: with halving each (value, fold) has come as far as its last rung."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pickery.cross_validation.grid import Grid
+from pickery.cross_validation.study import Standing
+from pickery.cross_validation.table import Outcome
+
+
+def outcomes(grid: Grid, standings: Sequence[Standing]) -> list[Outcome]:
+    """Give the outcome of every (value, fold): that of its highest rung.
+
+    A value that was left behind when others went on to a higher rung is ``stopped``.
+    """
+    highest: dict[tuple[int, int], Standing] = {}
+    for standing in standings:
+        key = (standing.point.value, standing.point.fold)
+        if key not in highest or standing.point.rung > highest[key].point.rung:
+            highest[key] = standing
+    top = max((standing.point.rung for standing in standings), default=0)
+    found = []
+    for standing in sorted(highest.values(), key=lambda one: (one.point.value, one.point.fold)):
+        known = standing.attributes
+        left_behind = standing.state == "done" and standing.point.rung < top
+        found.append(
+            Outcome(
+                point=standing.point,
+                state="stopped" if left_behind else standing.state,
+                monitored=standing.monitored,
+                best_epoch=known.get("best_epoch"),
+                epochs=known.get("epochs"),
+                figures=known.get("figures", {}),
+                objective=known.get("objective"),
+                reason=standing.reason,
+                folder=grid.folder(standing.point),
+            )
+        )
+    return found
