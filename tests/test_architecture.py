@@ -68,7 +68,7 @@ def test_pure_rooms_know_no_shell_and_no_configuration(room: str) -> None:
             assert not reached(path, (*HYDRA, *MLFLOW, *OPTUNA)), path
         else:
             assert not reached(path, SHELLS), path
-        assert rooms_of(path) <= {"errors", "atomic", room, *MAY_IMPORT[room]}, path
+        assert rooms_of(path) <= {"errors", "atomic", "decimals", room, *MAY_IMPORT[room]}, path
 
 
 @pytest.mark.parametrize("room", ["preprocess", "formats", "simulation", "config"])
@@ -80,7 +80,8 @@ def test_rooms_that_start_fast_or_in_many_processes_do_without_torch(room: str) 
 def test_configuration_knows_no_other_shell() -> None:
     for path in files("config"):
         assert not reached(path, (*LIGHTNING, *MLFLOW, *OPTUNA, "torch")), path
-        assert rooms_of(path) <= {"errors", "config", "evaluation", "simulation", "conf", "cross_validation"}, path
+        allowed = {"errors", "decimals", "config", "evaluation", "simulation", "conf", "cross_validation"}
+        assert rooms_of(path) <= allowed, path
         for name in imports_of(path):
             if name.startswith("pickery.cross_validation"):
                 assert f"{name}.".startswith("pickery.cross_validation.grid."), f"{path}: only the values, not the work"
@@ -98,7 +99,7 @@ def test_only_tracking_imports_mlflow_and_it_knows_no_other_room() -> None:
 def test_what_a_cross_validation_reckons_is_pure(name: str) -> None:
     path = SOURCE / "cross_validation" / f"{name}.py"
     assert not reached(path, (*SHELLS, "torch")), path
-    assert rooms_of(path) <= {"errors", "evaluation", "cross_validation"}, path
+    assert rooms_of(path) <= {"errors", "decimals", "evaluation", "cross_validation"}, path
 
 
 def test_only_the_study_imports_optuna_and_it_knows_no_other_shell() -> None:

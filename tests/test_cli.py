@@ -264,7 +264,7 @@ STAND_IN = """
 import sys, types
 from pickery.errors import InputError
 def run(config):
-    print("trained", config.trainer.epochs, flush=True)
+    print(f"trained {config.trainer.epochs}\\n", end="", flush=True)  # a whole line at once, as others print too
     if config.trainer.epochs == 2:
         raise InputError("two is too many")
 module = types.ModuleType("pickery.commands.train")

@@ -1,5 +1,6 @@
 """The commands of the documents, run: as they stand where that is quick, on small sizes where it is not."""
 
+import os
 import re
 import shlex
 import signal
@@ -44,20 +45,39 @@ def test_every_documented_command_is_one_that_these_tests_run() -> None:
     for words in commands():
         assert words[0] in ("./scripts/pickery", "pickery", "./scripts/test", "./scripts/benchmark"), words
         if words[0].endswith("pickery"):
-            assert words[1] in ("train", "ui", "preprocess", "simulate"), words
+            assert words[1] in ("train", "cross-validate", "ui", "preprocess", "simulate"), words
         else:
             assert (ROOT / words[0]).exists()
     assert len(pickery_commands("train")) >= 3
+    assert len(pickery_commands("cross-validate")) >= 5
 
 
-@pytest.mark.parametrize("words", pickery_commands("train"), ids=" ".join)
-def test_documented_settings_are_valid_as_they_stand(words: list[str]) -> None:
+@pytest.mark.parametrize("words", pickery_commands("train") + pickery_commands("cross-validate"), ids=" ".join)
+def test_documented_settings_are_valid_as_they_stand(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from pickery.config.load import check_sweep, load
 
+    (tmp_path / "srun").touch(mode=0o755)  # of a cluster
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     if "--multirun" in words:
-        assert len(check_sweep("train", [word for word in words[1:] if word != "--multirun"])) > 1
+        assert len(check_sweep(words[0], [word for word in words[1:] if word != "--multirun"])) > 1
     else:
-        load("train", words[1:])
+        load(words[0], words[1:])
+
+
+def shrunk(words: list[str]) -> list[str]:
+    """Make a training, or each of a cross-validation, one of seconds."""
+    small = list(SMALL)
+    if not any(word.startswith("data.micrographs=") for word in words):
+        # resnet8 sees 71 regions, these micrographs have 96
+        small += SMALL_SIMULATION
+    else:
+        small += ["preprocess.downsample=4", "data.expected_particles=8"]
+    if any(word.startswith("cross_validation.times=") for word in words):
+        small += ["cross_validation.times=2"]
+    other = {word.split("=")[0] for word in small}
+    return [word for word in words if word.split("=")[0] not in other] + small
 
 
 @pytest.fixture
@@ -78,18 +98,27 @@ def own_data(tiny: TinyData, tmp_path: Path) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize("words", pickery_commands("train"), ids=" ".join)
 def test_documented_trainings_run(words: list[str], own_data: Path, pickery: Command) -> None:
-    small = list(SMALL)
-    if not any(word.startswith("data.micrographs=") for word in words):
-        small += SMALL_SIMULATION
-    else:
-        small += ["preprocess.downsample=4", "data.expected_particles=8"]
-    shrunk = {word.split("=")[0] for word in small}
-    words = [word for word in words if word.split("=")[0] not in shrunk]
-    # resnet8 sees 71 regions, the small simulated micrographs have 96
-    done = pickery(*words, *small)
+    done = pickery(*shrunk(words))
     assert "best epoch" in done.stdout
     assert list(own_data.glob("runs/train-*/model.ckpt"))
     assert (own_data / "mlruns" / "mlflow.db").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "words",
+    # test_launchers.py checks what SLURM would be told
+    [words for words in pickery_commands("cross-validate") if "hydra/launcher=submitit_slurm" not in words],
+    ids=" ".join,
+)
+def test_documented_cross_validations_run(words: list[str], own_data: Path, pickery: Command) -> None:
+    pickery(*shrunk(words))
+    given = [word.partition("=")[2] for word in words if word.startswith("run_dir=")]
+    (folder,) = [own_data / name for name in given] or own_data.glob("runs/cross-validate-*")
+    for name in ("model.ckpt", "cross_validation.csv", "plots/cross_validation.png", "summary.json"):
+        assert (folder / name).exists()
+    assert "failed" not in (folder / "cross_validation.csv").read_text()
+    assert list((folder / "workers").iterdir()) == []
 
 
 @pytest.mark.slow

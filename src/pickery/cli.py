@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import sys
 import textwrap
@@ -135,6 +136,10 @@ def _through_hydra(command: str, flags: list[str], line: list[str]) -> int:
         same = ",".join(name for name in names if name not in swept[0] and not name.startswith("hydra"))
         line = [*line, f"hydra.job.config.override_dirname.exclude_keys=[{same}]"]
         _say(f"pickery: a sweep of {jobs} {'job' if jobs == 1 else 'jobs'}")
+        if any(word.startswith("hydra/launcher=submitit") for word in line):
+            places = [word.partition("=")[2] for word in line if word.startswith("hydra.sweep.dir=")]
+            place = [*places, "the newest folder of runs/.sweeps"][0]
+            _say(f"pickery: what the jobs say is in .submitit, in {place}")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here instead of ending the process
     import hydra
 
@@ -168,14 +173,22 @@ class _Job:
         job = HydraConfig.get().job
         differs = str(job.override_dirname).replace(",", " ")
         label = f"job {job.num + 1}" + (f", {differs}" if differs else "")
+        elsewhere = os.getpid() != _main_process
+        if elsewhere:  # beside others, perhaps on the same terminal: whole lines, no displays
+            os.environ["TTY_COMPATIBLE"] = "0"
         with _plain_warnings():
             _say(f"pickery: {label}")
             try:
                 _run(self.command, validate(self.command, composed))
+            except KeyboardInterrupt as error:
+                if elsewhere:
+                    raise SystemExit(_report(error, self.command, label)) from None
+                raise
             except Exception as error:
                 status = _report(error, self.command, label)
-                if os.getpid() != _main_process:
-                    raise JobFailed(f"{label}: {error}") from None
+                if elsewhere:
+                    said = _launchers_words(error) if type(error).__name__ in _OF_LAUNCHERS else error
+                    raise JobFailed(f"{label}: {said}") from None
                 _failed_jobs.append(status)
 
 
@@ -186,6 +199,7 @@ def _run(command: str, config: Any) -> None:
 def _report(error: BaseException, command: str | None, where: str = "") -> int:
     """Say what went wrong, and give the exit status."""
     start = f"pickery: {where}: " if where else "pickery: "
+    resumes = "; the same command takes up where it stopped" if command in _RESUMED else ""
     match error:
         case ConfigError(problems=[_, _, *_]):
             _say(f"{start}several settings cannot be used:")
@@ -199,9 +213,10 @@ def _report(error: BaseException, command: str | None, where: str = "") -> int:
             _say(f"{start}{error}")
         case JobFailed():
             _say(f"pickery: the sweep has failed jobs; the first is {error}")
+        case Exception() if type(error).__name__ in _OF_LAUNCHERS:
+            _say(f"{start}{_launchers_words(error, resumes)}")
         case KeyboardInterrupt():
-            resumes = "; the same command takes up where it stopped" if command in _RESUMED else ""
-            _say(f"\npickery: interrupted{resumes}")
+            _say(f"{start}interrupted{resumes}" if where else f"\n{start}interrupted{resumes}")
             return INTERRUPTED
         case BrokenPipeError():
             # the reader has seen enough; keep Python from complaining once more at exit
@@ -221,6 +236,25 @@ def _report(error: BaseException, command: str | None, where: str = "") -> int:
 _SMALLER = (
     "A smaller sampler.minibatch_size, a larger preprocess.downsample or fewer preprocess.workers need less of it."
 )
+
+
+_OF_LAUNCHERS = ("TerminatedWorkerError", "FailedJobError", "UncompletedJobError")
+
+
+def _launchers_words(error: Exception, resumes: str = "") -> str:
+    """Say what joblib or submitit says of a job that did not come back."""
+    text = str(error)
+    match type(error).__name__:
+        case "TerminatedWorkerError":
+            return f"a job was killed, for want of memory perhaps, and joblib has ended the others with it{resumes}"
+        case "FailedJobError" if not text.startswith("Job"):  # what sbatch said
+            return f"the jobs could not be submitted: {' '.join(text.split())}"
+        case _ if "timed-out" in text:
+            return f"the job's time was up{resumes}"
+        case _:
+            where = re.search(r"/[^\n]*/\.submitit/", text)
+            logs = f" (what they said is in {where[0]})" if where else ""
+            return f"a job ended before it was done, killed perhaps; those that are at work go on{logs}{resumes}"
 
 
 def _in_words(error: OSError) -> str:

@@ -1,4 +1,7 @@
-"""The system's request to end (SIGTERM), made an exception, so that what is under way ends in order."""
+"""Requests to end, of the system or of what runs the program as a job, made one exception.
+
+So what is under way ends in order, whoever asked.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,9 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
+
+_OF_USERS = [getattr(signal, name) for name in ("SIGUSR1", "SIGUSR2") if hasattr(signal, name)]
 
 
 class Terminated(KeyboardInterrupt):
@@ -14,17 +20,35 @@ class Terminated(KeyboardInterrupt):
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Turn SIGTERM into `Terminated`, so that a run that is ended by the system is marked so."""
+    """Turn SIGTERM into `Terminated`, so that a run that is ended by the system is marked so.
+
+    So is SIGUSR1 or SIGUSR2 where it has a handler, as submitit has one for a job whose time is almost up: the handler
+    is called when the block has ended in order, and queues the job again or says that it is over.
+    """
 
     def end(number: int, frame: FrameType | None) -> None:
         raise Terminated
 
+    before: dict[int, Any] = {}
+    asked: list[int] = []
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        asked.append(number)
+        raise Terminated
+
     try:
-        before = signal.signal(signal.SIGTERM, end)
+        for number in (signal.SIGTERM, *_OF_USERS):
+            if number == signal.SIGTERM or callable(signal.getsignal(number)):
+                before[number] = signal.signal(number, end if number == signal.SIGTERM else ask)
     except ValueError:  # not in the main thread: whoever called has the signals
         yield
         return
     try:
         yield
+    except KeyboardInterrupt:
+        if asked:
+            before[asked[0]](asked[0], None)
+        raise
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -13,7 +13,8 @@ from pickery.config.cross_validation import grid_of, parameters, training_config
 from pickery.config.errors import ConfigError
 from pickery.config.load import check_sweep, flat, load, resolved, validate
 from pickery.config.schema import CrossValidateConfig, TrainConfig
-from pickery.cross_validation.grid import FINAL, Number, Point
+from pickery.cross_validation.grid import FINAL, Point
+from pickery.decimals import Number
 from pickery.errors import PickeryWarning
 
 OWN_DATA = ("data.micrographs=micrographs", "data.picks=picks.star", "data.expected_particles=400")

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pickery.cross_validation.grid import FINAL, Axis, Grid, Number, Point, stepped, word
+from pickery.cross_validation.grid import FINAL, Axis, Grid, Point, stepped
+from pickery.decimals import Number
 
 ONE = Grid((Axis("optimizer.learning_rate", (0.0001, 0.0002, 0.0003)),), 2)
 TWO = Grid((Axis("optimizer.learning_rate", (0.0001, 0.0002)), Axis("data.radius", (2, 3, 4))), 2)
@@ -47,34 +48,6 @@ def test_whole_numbers_stay_whole(initial: int, increment: int, times: int) -> N
     values = stepped(initial, increment, times)
     assert values == tuple(range(initial, initial + times * increment, increment) if increment else [initial] * times)
     assert all(type(value) is int for value in values)
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (0.0001, "0.0001"),
-        (0.00001, "0.00001"),
-        (3, "3"),
-        (3.0, "3"),
-        (0.0, "0"),
-        (-0.0, "0"),
-        (-1.0, "-1"),
-        (-0.0002, "-0.0002"),
-        (16.5, "16.5"),
-        (100000.0, "100000"),
-        (1e-9, "1e-9"),
-        (1.5e-12, "1.5e-12"),
-        (1e20, "1e20"),
-        (math.inf, "inf"),
-    ],
-)
-def test_numbers_are_written_as_people_write_them(value: Number, text: str) -> None:
-    assert word(value) == text
-
-
-@given(st.floats(allow_nan=False, allow_infinity=False))
-def test_a_written_number_reads_back_as_itself(value: float) -> None:
-    assert float(word(value)) == value
 
 
 def test_the_values_of_two_parameters_are_all_combinations_the_first_slowest() -> None:

@@ -16,11 +16,15 @@ from pickery.cross_validation.locks import machine
 from pickery.cross_validation.presence import SILENT_S, Presence, is_alive, present
 
 STAY = """
-import sys, time
+import os, sys, time
 from pathlib import Path
 from pickery.cross_validation.presence import Presence
 with Presence(Path(sys.argv[1])) as here:
     here.tell(training="learning_rate=0.0001, fold 0")
+    if os.fork() == 0:  # as loaders of data are
+        os.close(1)
+        time.sleep(2)
+        os._exit(0)
     print(here.name, flush=True)
     time.sleep(600)
 """
@@ -75,7 +79,9 @@ def test_what_a_worker_tells_is_seen_by_others(tmp_path: Path) -> None:
         assert eventually(lambda: present(tmp_path)[0].progress == {"training": "radius=2, fold 0", "epoch": 2})
 
 
-def test_a_killed_worker_is_dead_at_once_and_whoever_finds_it_removes_its_files(tmp_path: Path) -> None:
+def test_a_killed_worker_is_dead_at_once_though_its_children_live_and_whoever_finds_it_removes_its_files(
+    tmp_path: Path,
+) -> None:
     process = subprocess.Popen([sys.executable, "-c", STAY, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     name = process.stdout.readline().strip()
@@ -120,7 +126,7 @@ def test_without_locks_the_files_age_decides_on_the_same_machine_too(
         assert is_alive(tmp_path, here.name)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "\0\0\0"])
+@pytest.mark.parametrize("text", ["", "{", "[]", "\0\0\0", '{"pid": "x", "progress": 3}'])
 def test_a_damaged_record_is_judged_by_its_age(text: str, tmp_path: Path) -> None:
     record = elsewhere(tmp_path, silent_s=0, text=text)
     assert [one.name for one in present(tmp_path)] == [record.stem]

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pickery.cross_validation.beyond import as_settings, further_values
-from pickery.cross_validation.grid import FINAL, Axis, Grid, Number, Point
+from pickery.cross_validation.grid import FINAL, Axis, Grid, Point
 from pickery.cross_validation.table import Outcome, Progress, State, Table, distances
+from pickery.decimals import Number
 
 NAN = math.nan
 LEARNING_RATE = Axis("optimizer.learning_rate", (0.0001, 0.0002, 0.0003))

@@ -25,5 +25,5 @@ def run(config: CrossValidateConfig) -> None:
         from pickery.cross_validation.run import cross_validate
 
         done = cross_validate(config, terminal)
-        if done.summary is not None and done.summary["tracked_run"] is not None:
+        if done.summary["tracked_run"] is not None and not config.cross_validation.worker:
             terminal.say(how_to_compare(config))

@@ -17,7 +17,8 @@ from pickery.config.errors import ConfigError
 from pickery.config.rules_training import errors as training_errors
 from pickery.config.schema import CrossValidateConfig, TrainConfig
 from pickery.config.schema.base import as_word, choices, is_whole
-from pickery.cross_validation.grid import FINAL, Axis, Grid, Number, Point, stepped
+from pickery.cross_validation.grid import FINAL, Axis, Grid, Point, stepped
+from pickery.decimals import Number
 
 COMMAND = "cross-validate"
 MOST_VALUES = 1000

@@ -51,12 +51,24 @@ def absent(command: str, overrides: Sequence[str]) -> list[str]:
 
 def unknown_option(command: str, group: str, option: str, available: Sequence[str] | None = None) -> str:
     """Say that a group has no such option, and which it has."""
+    if group == "hydra/launcher":
+        return _no_launcher(option, sorted(available or ()))
     if group not in catalogue.choosable(command):
         return f"{group}={option} chooses nothing: {unknown(command, group)}"
     available = [*catalogue.options(group), *(name for name in available or () if name not in catalogue.options(group))]
     close = difflib.get_close_matches(option, available, n=1)
     question = f" Did you mean {group}={close[0]}?" if close else ""
     return f"{group}={option}: there is no such {group}; there are {', '.join(available)}.{question}"
+
+
+_LAUNCHERS = ("joblib", "submitit_local", "submitit_slurm")
+
+
+def _no_launcher(option: str, available: Sequence[str]) -> str:
+    if option in _LAUNCHERS:
+        return f"hydra/launcher={option} is not installed: pip install 'pickery[launchers]' brings it."
+    there = dict.fromkeys([*available, *_LAUNCHERS])
+    return f"hydra/launcher={option}: there is no such launcher; there are {', '.join(there)}."
 
 
 def from_pydantic(command: str, error: ValidationError, values: Mapping[str, Any]) -> ConfigError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -193,10 +194,16 @@ def check_sweep(command: str, overrides: Sequence[str]) -> list[dict[str, str]]:
             if other != number and not _share_the_work(config, its):
                 shared = f"run_dir={run_dir} would be the folder of jobs {other} and {number}"
                 raise ConfigError([f"{shared}: leave run_dir out, and each job gets a folder of its own."])
-    if "cross_validation.worker" in names and composed.hydra.runtime.choices["hydra/launcher"] == "basic":
+    launcher = composed.hydra.runtime.choices["hydra/launcher"]
+    if launcher == "submitit_slurm" and shutil.which("srun") is None:
+        raise ConfigError(
+            [f"hydra/launcher={launcher}: there is no srun here. Jobs are submitted on a machine of the cluster."]
+        )
+    if "cross_validation.worker" in names and launcher == "basic":
         warnings.warn(
-            "the workers of this sweep work one after the other: cross_validation.workers=NUMBER in place of "
-            "--multirun has them work at the same time, as does hydra/launcher=joblib.",
+            "without a launcher the workers of this sweep come one after the other, and the first does all the work. "
+            f"For {len(swept)} at the same time add hydra/launcher=joblib, or give "
+            f"cross_validation.workers={len(swept)} in place of --multirun and cross_validation.worker.",
             PickeryWarning,
             stacklevel=2,
         )

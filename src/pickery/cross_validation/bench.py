@@ -85,6 +85,8 @@ class Bench:
         The final training: a study of its own, so that it too is done once.
     parent
         The tracked run that all trainings are part of.
+    finished
+        Whether there was nothing left to do when it was set up.
     """
 
     config: CrossValidateConfig
@@ -95,6 +97,7 @@ class Bench:
     study: PointStudy
     finals: PointStudy
     parent: str | None
+    finished: bool = False
     _tracker: Tracker | None = field(default=None, repr=False)
 
     @property
@@ -170,24 +173,40 @@ def set_up(config: CrossValidateConfig, listener: Listener) -> Bench:
         path = Path(config.run_dir)
     else:
         path = default_folder("cross-validate", config, decides, short)
-    make_folder(path, given=config.run_dir is not None, of_a_run=lambda name: name.startswith("."))
+    try:
+        make_folder(path, given=config.run_dir is not None, of_a_run=lambda name: name.startswith("."))
+    except InputError:
+        if not (path / RECORD).exists():  # else another process has begun it at this moment
+            raise
+    if _holds_a_training(path):
+        raise InputError(f"run_dir={path} holds a training and no cross-validation: give another folder")
     with FileLock(path / LOCK):
         parent = None
         if (path / RECORD).exists():
             parent = read_record(path, decides)
         else:
             write_record(path, decides, None)
+        if not (path / "config.yaml").exists():
             write_config(config, path)
         bench = _open(config, grid, path, shelf, pretrained, parent)
         bench.study.enqueue(grid.points())
         if config.cross_validation.retry:
             for point in bench.study.retry_failed():
                 listener.say(f"trying again: {grid.name(point)}")
-        if parent is None and config.tracking.enabled:
-            bench.parent = _begin_parent(bench, decides, listener)
-            if bench.parent is not None:
-                write_record(path, decides, bench.parent)
+            bench.finals.retry_failed()
+        bench.finished = (path / SUMMARY).exists() and bench.table().complete
+        if not bench.finished:
+            (path / SUMMARY).unlink(missing_ok=True)  # failed trainings are tried again
+            if config.tracking.enabled:
+                _begin_parent(bench, decides, listener)
     return bench
+
+
+def _holds_a_training(path: Path) -> bool:
+    try:
+        return "cross_validation.folds" not in json.loads((path / RECORD).read_text(encoding="utf-8"))["decides"]
+    except (OSError, ValueError, KeyError, TypeError):  # none yet, or damaged: `read_record` says so
+        return False
 
 
 def join(config: CrossValidateConfig, path: Path, pretrained: str | None, parent: str | None) -> Bench:
@@ -231,16 +250,22 @@ def _check_all(config: CrossValidateConfig, grid: Grid, shelf: Shelf, listener: 
     return digest.hexdigest()
 
 
-def _begin_parent(bench: Bench, decides: dict[str, Any], listener: Listener) -> str | None:
+def _begin_parent(bench: Bench, decides: dict[str, Any], listener: Listener) -> None:
+    """Begin the tracked run of the whole, or go on with it."""
     from pickery.config.load import flat
 
     config, grid = bench.config, bench.grid
     tracker = open_tracker(
         **(tracking_options(config) | {"system_metrics": False}),
         run_name=config.tracking.run_name or bench.path.name,
-        run_id=None,
+        run_id=bench.parent,
         warn=listener.warn,
     )
+    bench._tracker = tracker
+    if tracker.run_id not in (None, bench.parent):
+        bench.parent = tracker.run_id
+        write_record(bench.path, decides, bench.parent)
+    # again and again: whoever began it may have been killed before this; what is known stays as it is
     tracker.parameters(flat(config))
     tracker.tags(
         {
@@ -250,5 +275,3 @@ def _begin_parent(bench: Bench, decides: dict[str, Any], listener: Listener) -> 
             "data_fingerprint": str(decides["data"]),
         }
     )
-    bench._tracker = tracker
-    return tracker.run_id

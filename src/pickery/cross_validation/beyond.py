@@ -7,7 +7,8 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Final
 
-from pickery.cross_validation.grid import Axis, Number, Value, word
+from pickery.cross_validation.grid import Axis, Value
+from pickery.decimals import Number, word
 
 FEWEST_VALUES: Final = 3
 """With fewer values than this one of them is always at an edge, which says nothing."""

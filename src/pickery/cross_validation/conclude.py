@@ -7,6 +7,7 @@ import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from pickery.atomic import atomic_path, write_text
@@ -40,7 +41,7 @@ def track_values(bench: Bench, table: Table, listener: Listener) -> None:
 
 
 def conclude(bench: Bench, table: Table, listener: Listener) -> dict[str, Any]:
-    """Write and track what a finished cross-validation leaves; the summary last, as its presence says finished."""
+    """Write and track what a finished cross-validation leaves; gives its summary, which is to be written last."""
     winner = table.winner
     assert winner is not None
     final = bench.path / bench.grid.folder(Point(0, FINAL, winner.value))
@@ -64,9 +65,15 @@ def conclude(bench: Bench, table: Table, listener: Listener) -> dict[str, Any]:
         trained, without = saved(bench.ladder, bench.grid.folds, bench.config.trainer.epochs)
         summary["halving"] = {"epochs_trained": trained, "epochs_without": without}
     _track(bench, table, of_final, plots, listener)
-    write_text(bench.path / SUMMARY, json.dumps(summary, indent=1) + "\n")
-    bench.tracker(listener).artifacts([bench.path / SUMMARY])
+    with TemporaryDirectory(prefix=".", dir=bench.path) as aside:
+        _write(Path(aside) / SUMMARY, summary)
+        bench.tracker(listener).artifacts([Path(aside) / SUMMARY])
     return summary
+
+
+def write_summary(bench: Bench, summary: Mapping[str, Any]) -> None:
+    """Write ``summary.json``, whose presence says that the cross-validation is finished."""
+    _write(bench.path / SUMMARY, summary)
 
 
 def write_plots(bench: Bench, table: Table, final: Path) -> list[Path]:
@@ -122,6 +129,10 @@ def _curve(bench: Bench, folder: Path) -> Curve | None:
     return Curve(epochs, held_out, None if best is None else best[0], only)
 
 
+def _write(path: Path, summary: Mapping[str, Any]) -> None:
+    write_text(path, json.dumps(summary, indent=1) + "\n")
+
+
 def _number(text: str | float | None) -> float:
     return float("nan") if text in ("", None) else float(text)
 
@@ -136,7 +147,11 @@ def _track(bench: Bench, table: Table, final: Mapping[str, Any], plots: Sequence
     best |= {f"best/mean_{bench.monitor}": winner.mean}
     tracker.metrics({name: value for name, value in best.items() if value is not None}, step=0)
     tracker.tags(
-        {"cross_validation.winner": winner.label, "cross_validation.verdict": " ".join(table.verdict())[:5000]}
+        {
+            "cross_validation.winner": winner.label,
+            # what the UI shows above the figures
+            "mlflow.note.content": "\n\n".join([*table.verdict(), "```\n" + "\n".join(table.lines()) + "\n```"])[:5000],
+        }
         | {
             f"cross_validation.best_{axis.short}": str(number)
             for axis, number in zip(bench.grid.axes, winner.numbers, strict=True)
@@ -148,12 +163,9 @@ def _track(bench: Bench, table: Table, final: Mapping[str, Any], plots: Sequence
 
 
 def _figures(bench: Bench, row: Row) -> dict[str, float]:
-    figures = {
-        f"mean/{bench.monitor}": row.mean,
-        f"standard_error/{bench.monitor}": row.standard_error,
-        f"mean/all_regions_{AUPRC}": row.auprc,
-        f"mean/{PICK_AVERAGE_PRECISION}": row.pick_average_precision,
-    }
+    figures = {f"mean/{AUPRC}": row.auprc, f"mean/{PICK_AVERAGE_PRECISION}": row.pick_average_precision}
+    # the one that ranks is of every n-th region, as in the epochs' figures
+    figures |= {f"mean/{bench.monitor}": row.mean, f"standard_error/{bench.monitor}": row.standard_error}
     for axis, number in zip(bench.grid.axes, row.numbers, strict=True):
         figures[f"value/{axis.short}"] = float(number)
     return figures

@@ -84,7 +84,7 @@ class Crew:
                 environment["CUDA_VISIBLE_DEVICES"] = gpu
             said = self._files.enter_context(tempfile.TemporaryFile())
             process = subprocess.Popen(
-                [sys.executable, "-m", "pickery.cross_validation.worker"],
+                [sys.executable, "-P", "-m", "pickery.cross_validation.worker"],
                 stdin=subprocess.PIPE,
                 stdout=said,
                 stderr=subprocess.STDOUT,

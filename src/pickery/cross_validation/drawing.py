@@ -6,7 +6,7 @@ import math
 import textwrap
 from typing import TYPE_CHECKING, Final
 
-from pickery.cross_validation.grid import word
+from pickery.decimals import word
 
 if TYPE_CHECKING:
     from pickery.cross_validation.table import Outcome, Row, Table

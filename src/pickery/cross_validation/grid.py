@@ -1,17 +1,17 @@
-"""The values that a cross-validation compares, and the trainings that it asks for. Pure; knows no other room."""
+"""The values that a cross-validation compares, and the trainings that it asks for. Pure."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
 from itertools import product
 from typing import Final
 
-Number = int | float
+from pickery.decimals import Number, word
+
 Value = tuple[Number, ...]
 """One number for each parameter."""
 
@@ -132,18 +132,3 @@ def _nearest(exact: Fraction) -> float:
         return float(exact)
     except OverflowError:
         return math.inf if exact > 0 else -math.inf
-
-
-def word(value: Number) -> str:
-    """Write a number as a person would: ``0.0001``, not ``1e-04``; ``3``, not ``3.0``; ``1e-9`` when very small.
-
-    It reads back as the same number.
-    """
-    if isinstance(value, int) or not math.isfinite(value):
-        return str(value)
-    exact = Decimal(repr(float(value))).normalize()
-    if exact == 0:
-        return "0"
-    if -7 <= exact.adjusted() <= 15:
-        return f"{exact:f}"
-    return f"{exact:e}".replace("e+", "e")

@@ -21,6 +21,11 @@ from pickery.errors import InputError
 GRACE_S: Final = 30.0
 """A lock file of another machine that stands for longer was left by a process that was killed."""
 
+EMPTY_S: Final = 2.0
+"""One that does not say whose it is was left by a process that was killed before it could write that."""
+
+EMPTY: Final = "empty"
+
 
 class _GarbledError(ValueError):
     """A line that is no operation."""
@@ -146,7 +151,7 @@ class _LockFile:
                 seen, since = there, time.monotonic()
             # The kernel's lock is ours: whoever wrote this on the same machine cannot have it any more.
             dead = self._lock.held and there.startswith(f"{machine()} ")
-            if dead or time.monotonic() - since > GRACE_S:
+            if dead or time.monotonic() - since > (EMPTY_S if there.startswith(EMPTY) else GRACE_S):
                 self._remove()
             else:
                 time.sleep(pause)
@@ -177,7 +182,7 @@ class _LockFile:
             word = os.readlink(self._path) if self._path.is_symlink() else self._path.read_text(errors="replace")
         except OSError:
             return ""
-        return word or f"{status.st_ino} {status.st_mtime_ns}"
+        return word or f"{EMPTY} {status.st_ino} {status.st_mtime_ns}"
 
     def _remove(self) -> None:
         # by another name first: of two that remove it, one removes nothing that a third has made since

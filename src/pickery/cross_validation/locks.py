@@ -11,7 +11,7 @@ import re
 import socket
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -38,15 +38,11 @@ def machine() -> str:
 
 
 def kernel_lock(path: Path, timeout: float) -> BaseFileLock:
-    """Make a lock that the kernel keeps, held by the process whichever thread took it."""
+    """Make a lock that the kernel keeps for this process, not for children that it forks, whichever thread takes it."""
     from filelock import FileLock
 
-    options: dict[str, Any] = {"timeout": timeout, "thread_local": False}
-    try:
-        # where the kernel has no locks it would take a file for one, which a killed process leaves behind
-        return FileLock(path, **options, fallback_to_soft=False)
-    except TypeError:  # an older one has nothing to fall back to
-        return FileLock(path, **options)
+    # where the kernel has no locks it would take a file for one, which a killed process leaves behind
+    return FileLock(path, timeout=timeout, thread_local=False, fallback_to_soft=False)
 
 
 class FolderLock:

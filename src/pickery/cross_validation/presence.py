@@ -175,9 +175,14 @@ def present(folder: Path) -> list[Present]:
     for path in sorted(workers.glob("*.json")):
         name = path.stem
         if is_alive(folder, name) and (known := _read(workers, name)) is not None:
-            record = known[0]
+            pid, progress = known[0].get("pid"), known[0].get("progress")
             found.append(
-                Present(name, str(record.get("host", "")), int(record.get("pid", 0)), dict(record.get("progress", {})))
+                Present(
+                    name,
+                    host=str(known[0].get("host", "")),
+                    pid=pid if isinstance(pid, int) else 0,
+                    progress=progress if isinstance(progress, dict) else {},
+                )
             )
     return found
 

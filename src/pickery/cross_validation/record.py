@@ -11,7 +11,7 @@ import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
-from pickery.cross_validation.grid import Number, word
+from pickery.decimals import Number, word
 from pickery.evaluation.names import AUPRC, PICK_AVERAGE_PRECISION, PICK_F1, PRECISION
 
 if TYPE_CHECKING:

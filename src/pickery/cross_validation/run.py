@@ -12,14 +12,15 @@ from typing import Any
 
 from pickery.config.schema import CrossValidateConfig
 from pickery.cross_validation.bench import SUMMARY, Bench, set_up
-from pickery.cross_validation.conclude import conclude, track_values, write_table
+from pickery.cross_validation.conclude import conclude, track_values, write_summary, write_table
 from pickery.cross_validation.crew import Crew, gpu_of
 from pickery.cross_validation.grid import FINAL, Point
 from pickery.cross_validation.presence import Presence, is_alive, present
+from pickery.cross_validation.study import Claim
 from pickery.cross_validation.table import Table
 from pickery.cross_validation.watch import EVERY_S, Audience, Watch
 from pickery.cross_validation.words import introduce, say_end
-from pickery.cross_validation.work import train_point, work
+from pickery.cross_validation.work import LOOK_AGAIN_S, train_point, work
 from pickery.errors import InputError
 from pickery.tracking import Status
 from pickery.training.run import end_tracked
@@ -36,14 +37,14 @@ class CrossValidation:
     table
         Values and folds.
     summary
-        What ``summary.json`` says; None where another process does the final training.
+        What ``summary.json`` says.
     was_finished
         Whether there was nothing to do.
     """
 
     path: Path
     table: Table
-    summary: Mapping[str, Any] | None
+    summary: Mapping[str, Any]
     was_finished: bool
 
 
@@ -66,32 +67,31 @@ def cross_validate(config: CrossValidateConfig, audience: Audience) -> CrossVali
     """
     gpus = _choose_gpu(config)
     bench = set_up(config, audience)
-    table = bench.table()
-    if (bench.path / SUMMARY).exists():
-        if table.complete:
-            summary = json.loads((bench.path / SUMMARY).read_text(encoding="utf-8"))
-            audience.say("this cross-validation is finished: nothing to do")
-            say_end(bench, table, summary, audience)
-            return CrossValidation(bench.path, table, summary, was_finished=True)
-        (bench.path / SUMMARY).unlink()  # failed trainings are tried again
+    if bench.finished:
+        summary = _summary(bench)
+        audience.say("this cross-validation is finished: nothing to do")
+        say_end(bench, bench.table(), summary, audience)
+        return CrossValidation(bench.path, bench.table(), summary, was_finished=True)
     audience.keep_log(bench.path / "log.txt")
-    introduce(bench, table, audience)
-    with Presence(bench.path) as presence:
-        try:
-            _work(bench, presence, Watch(bench, audience), audience, gpus)
-            audience.rest()
-            summary = _finish(bench, presence, Watch(bench, audience), audience)
-            if summary is not None:
-                say_end(bench, bench.table(), summary, audience)
-                end_tracked(bench.tracker(audience), "FINISHED", bench.path)
-        except BaseException as error:
-            audience.rest()
-            # the others go on, if there are any
-            if [one.name for one in present(bench.path)] in ([], [presence.name]):
-                status: Status = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
-                end_tracked(bench.tracker(audience), status, bench.path)
-            raise
-    return CrossValidation(bench.path, bench.table(), summary, was_finished=False)
+    if config.cross_validation.worker:  # number 0 says what it is about, once for all on the same terminal
+        audience.say(f"worker {config.cross_validation.worker} works in {bench.path}")
+    else:
+        introduce(bench, bench.table(), audience)
+    try:
+        with Presence(bench.path) as presence:
+            found = None
+            while found is None:
+                _work(bench, presence, _watch(bench, presence, audience), audience, gpus)
+                audience.rest()
+                found = _finish(bench, presence, _watch(bench, presence, audience), audience)
+    except BaseException as error:
+        audience.rest()
+        # the others go on, if there are any; of two that end at once both are gone by now
+        if not present(bench.path) and not (bench.path / SUMMARY).exists():
+            status: Status = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
+            end_tracked(bench.tracker(audience), status, bench.path)
+        raise
+    return CrossValidation(bench.path, bench.table(), found, was_finished=False)
 
 
 def _choose_gpu(config: CrossValidateConfig) -> int:
@@ -110,15 +110,26 @@ def _choose_gpu(config: CrossValidateConfig) -> int:
     return count
 
 
+def _watch(bench: Bench, presence: Presence, audience: Audience) -> Watch:
+    """Watch all that goes on; one of several numbered workers tells of its own trainings, as do the others."""
+    own = None if bench.config.cross_validation.worker is None else presence.name
+    return Watch(bench, audience, own)
+
+
 def _work(bench: Bench, presence: Presence, watch: Watch, audience: Audience, gpus: int) -> None:
     workers = bench.config.cross_validation.workers
     if workers == 1:
         work(bench, presence, watch)
         return
     with Crew(bench, workers, gpus=gpus) as crew:
-        while crew.working():
-            watch.look()
-            time.sleep(EVERY_S)
+        try:
+            while crew.working():
+                watch.look()
+                time.sleep(EVERY_S)
+        except KeyboardInterrupt:
+            audience.rest()
+            audience.say("interrupted: the workers hand their trainings back")
+            raise
         watch.look(now=True)
         crew.check()
         for death in crew.deaths():
@@ -128,45 +139,65 @@ def _work(bench: Bench, presence: Presence, watch: Watch, audience: Audience, gp
 
 
 def _finish(bench: Bench, presence: Presence, watch: Watch, audience: Audience) -> Mapping[str, Any] | None:
-    with bench.locked():
-        table = bench.table()
-        write_table(bench, table)
-        if table.winner is None:
-            failed = [one for row in table.rows for one in row.folds if one is not None and one.state == "failed"]
-            raise InputError(
-                f"no value could be trained on every fold, so none can be chosen; the first that failed: "
-                f"{bench.grid.name(failed[0].point)}: {failed[0].reason}"
-            )
-        track_values(bench, table, audience)
-        point = Point(0, FINAL, table.winner.value)
-        bench.finals.enqueue([point])
-        bench.finals.requeue_lost(lambda name: is_alive(bench.path, name))
-        if bench.config.cross_validation.retry:
-            bench.finals.retry_failed()
-        claim = bench.finals.claim(presence.name)
-        while claim is not None and claim.point != point:
-            bench.finals.fail(claim, "another value has won since")
-            claim = bench.finals.claim(presence.name)
-        if claim is None:
-            standing = next(one for one in bench.finals.standings() if one.point == point)
-            if standing.state == "running":
-                audience.say(f"another process ({standing.worker}) does the final training")
+    """Do the final training, or wait while another process does; None if there is more to train before it."""
+    waiting = False
+    while True:
+        with bench.locked():
+            if (bench.path / SUMMARY).exists():  # another process was first
+                audience.rest()
+                if bench.config.cross_validation.worker is None:
+                    say_end(bench, bench.table(), _summary(bench), audience)
+                return _summary(bench)
+            table = bench.table()
+            if not waiting:
+                write_table(bench, table)
+            if not table.complete:  # failed trainings are tried again
                 return None
-            if standing.state == "failed":
-                raise InputError(
-                    f"the final training, {bench.grid.name(point)}, failed: {standing.reason} "
-                    "(cross_validation.retry=true tries it again)"
-                )
-    if claim is not None:
-        audience.head(f"final training: {table.winner.label}")
-        run = train_point(bench, bench.finals, claim, presence, watch)
-        audience.rest()
-        if run is None:
-            raise InputError(
-                f"the final training, {bench.grid.name(point)}, failed: see {bench.path / bench.grid.folder(point)}"
-            )
-    with bench.locked():
-        if (bench.path / SUMMARY).exists():  # another process was first
-            concluded: Mapping[str, Any] = json.loads((bench.path / SUMMARY).read_text(encoding="utf-8"))
-            return concluded
-        return conclude(bench, table, audience)
+            state, claim = _final(bench, table, presence)
+            if state == "done":
+                audience.rest()
+                present(bench.path)  # removes what workers left that were killed
+                summary = conclude(bench, table, audience)
+                say_end(bench, table, summary, audience)
+                end_tracked(bench.tracker(audience), "FINISHED", bench.path)
+                write_summary(bench, summary)  # last: its presence says that all this was done
+                return summary
+        if claim is not None:
+            audience.head(f"final training: {bench.grid.label(claim.point.value)}")
+            track_values(bench, table, audience)
+            train_point(bench, bench.finals, claim, presence, watch)
+            audience.rest()
+        else:
+            if not waiting:
+                worker = bench.config.cross_validation.worker
+                waits = "" if worker is None else f"worker {worker} waits: "
+                audience.say(f"{waits}another process does the final training")
+            waiting = True
+            presence.tell(training=None, doing="waiting")
+            watch.look()
+            time.sleep(LOOK_AGAIN_S)
+
+
+def _final(bench: Bench, table: Table, presence: Presence) -> tuple[str, Claim | None]:
+    """Say where the final training stands, and take it if it waits."""
+    if table.winner is None:
+        failed = [one for row in table.rows for one in row.folds if one is not None and one.state == "failed"]
+        raise InputError(
+            f"no value could be trained on every fold, so none can be chosen; the first that failed: "
+            f"{bench.grid.name(failed[0].point)}: {failed[0].reason}"
+        )
+    point = Point(0, FINAL, table.winner.value)
+    bench.finals.enqueue([point])
+    bench.finals.requeue_lost(lambda name: is_alive(bench.path, name))
+    standing = next(one for one in bench.finals.standings() if one.point == point)
+    if standing.state == "failed":
+        raise InputError(
+            f"the final training, {bench.grid.name(point)}, failed: {standing.reason} "
+            "(cross_validation.retry=true tries it again)"
+        )
+    return standing.state, bench.finals.claim(presence.name, point)
+
+
+def _summary(bench: Bench) -> Mapping[str, Any]:
+    summary: Mapping[str, Any] = json.loads((bench.path / SUMMARY).read_text(encoding="utf-8"))
+    return summary

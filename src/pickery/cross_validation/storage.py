@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 import time
 from collections.abc import Iterator
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
 JOURNAL: Final = "study.journal"
 
-ATTEMPTS: Final = 3
+ADDRESS: Final = "give a database's address, such as sqlite:///study.db or postgresql://user@host/database"
+
+ATTEMPTS: Final = 4
 BUSY_S: Final = 60.0
 """How long SQLite waits for another process."""
 
@@ -73,8 +76,12 @@ def in_words(place: str) -> Iterator[None]:
 
 
 def _database(address: str, place: str) -> BaseStorage:
+    from optuna.exceptions import StorageInternalError
     from optuna.storages import RDBStorage
+    from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 
+    # the cross-validation of another folder may be making the tables of the same database
+    passing = (IntegrityError, OperationalError, ProgrammingError, StorageInternalError)
     options: dict[str, Any] = {"pool_pre_ping": True}  # hours lie between two questions; a connection may be gone
     if address.startswith("sqlite"):
         if address.partition("://")[2] in ("", "/", "/:memory:"):
@@ -84,13 +91,12 @@ def _database(address: str, place: str) -> BaseStorage:
         try:
             return RDBStorage(address, engine_kwargs=options)
         except Exception as error:  # whatever a driver raises
-            # the cross-validation of another folder may be making the tables of the same database
-            if attempt + 1 < ATTEMPTS and isinstance(error, _errors()):
-                time.sleep(0.5)
+            if attempt + 1 < ATTEMPTS and isinstance(error, passing):
+                time.sleep(random.uniform(0.2, 1.0))
                 continue
+            mend = "install that" if isinstance(error, ImportError) else ADDRESS
             raise InputError(
-                f"{place} cannot be used ({_reason(error)}): give a database's address, such as "
-                "sqlite:///study.db or postgresql://user@host/database, or leave it out for a file in the folder"
+                f"{place} cannot be used ({_reason(error)}): {mend}, or leave it out for a file in the folder"
             ) from error
     raise AssertionError
 

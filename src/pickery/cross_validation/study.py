@@ -43,6 +43,8 @@ LOCK: Final = ".study.lock"
 LOSSES: Final = 5
 """How many times in a row a point may lose its worker and be taken up again: it may be what kills them."""
 
+WANTED_BY: Final = "wanted by "
+
 Ended = Literal["failed", "lost", "released", "duplicate"]
 
 __all__ = ["Claim", "PointStudy", "Standing"]
@@ -266,22 +268,22 @@ class PointStudy:
 
         trial_id = self._trial_id(number)
         try:
-            # Before it is running, so that no running trial is without. Where locks do not reach, another may have
-            # written its name over ours in between.
-            self._storage.set_trial_user_attr(trial_id, "worker", worker)
+            # Said first, so that one who is killed before it can put its name to the trial is missed. In words of its
+            # own: where locks do not reach, several may want it at once, and only the one who gets it may say so.
+            self._storage.set_trial_system_attr(trial_id, WANTED_BY + worker, True)
             if not self._storage.set_trial_state_values(trial_id, TrialState.RUNNING):
                 return False
-            if self._storage.get_trial(trial_id).user_attrs["worker"] != worker:
-                self._storage.set_trial_user_attr(trial_id, "worker", worker)
+            self._storage.set_trial_user_attr(trial_id, "worker", worker)
         except UpdateFinishedTrialError:
             return False
         return True
 
     def _is_gone(self, trial: FrozenTrial, is_alive: Callable[[str], bool]) -> bool:
+        """Whether nobody works at a running trial any more, or will in a moment."""
         worker = trial.user_attrs.get("worker")
-        if worker is None or (worker in self._names and trial.number not in self._held):
-            return True  # the name of one that is alive, over that of one that was killed at that moment
-        return not is_alive(worker)
+        wanting = [key.removeprefix(WANTED_BY) for key in trial.system_attrs if key.startswith(WANTED_BY)]
+        not_held = self._names if trial.number not in self._held else ()  # this process did not get it, or lost it
+        return not any(is_alive(name) for name in ([worker] if worker else wanting) if name not in not_held)
 
     def _end(self, number: int, ended: Ended, reason: str) -> bool:
         from optuna.trial import TrialState

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from pickery.cross_validation.beyond import beyond
 from pickery.cross_validation.drawing import figure_words, measured, places
-from pickery.cross_validation.grid import Axis, word
+from pickery.cross_validation.grid import Axis
+from pickery.decimals import word
 from pickery.evaluation.names import AUPRC, METRICS, PICK_AVERAGE_PRECISION, REGION_METRICS
 
 if TYPE_CHECKING:

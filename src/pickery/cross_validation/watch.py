@@ -12,9 +12,10 @@ from pickery.cross_validation.grid import Point
 from pickery.cross_validation.presence import Present, present
 from pickery.cross_validation.study import Standing
 from pickery.cross_validation.table import Table
+from pickery.errors import InputError
 from pickery.training.listener import Listener
 
-EVERY_S = 0.5
+EVERY_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -59,13 +60,16 @@ class Watch:
         The cross-validation.
     audience
         Told of changes.
+    own
+        Name of the one worker whose trainings are told of; None for those of all.
     """
 
-    def __init__(self, bench: Bench, audience: Audience | None) -> None:
-        self._bench, self._audience = bench, audience
+    def __init__(self, bench: Bench, audience: Audience | None, own: str | None = None) -> None:
+        self._bench, self._audience, self._own = bench, audience, own
+        worker = bench.config.cross_validation.worker
+        self._mark = "" if worker is None else f" (worker {worker})"
         self._looked = 0.0
         self._began: tuple[float, float] | None = None
-        self._final_part = 0.0
         # of what was done before there is nothing to tell
         self._told = {_key(one) for one in bench.study.standings() if one.state in ("done", "failed")}
 
@@ -78,14 +82,19 @@ class Watch:
         """Look again, unless that was done a moment ago."""
         if self._audience is None or (not now and time.monotonic() - self._looked < EVERY_S):
             return
-        standings = self._bench.study.standings()
-        view = self._view(standings)
+        self._looked = time.monotonic()
+        try:
+            standings = self._bench.study.standings()
+            view = self._view(standings)
+        except InputError:  # a database that is away for a moment ends no training; what needs it will say so
+            return
         for standing in standings:
             if standing.state in ("done", "failed") and _key(standing) not in self._told:
                 self._told.add(_key(standing))
-                self._audience.trained(len(self._told), self._bench.grid.name(standing.point), standing, view)
+                if self._own in (None, standing.worker):
+                    name = self._bench.grid.name(standing.point) + self._mark
+                    self._audience.trained(len(self._told), name, standing, view)
         self._audience.view(view)
-        self._looked = time.monotonic()
 
     def _view(self, standings: Sequence[Standing]) -> View:
         table = self._bench.table()
@@ -111,6 +120,8 @@ class Watch:
         if self._began is None:
             self._began = (now, done)
         seconds, gained = now - self._began[0], done - self._began[1]
+        if gained <= 0:
+            self._began = (now, done)  # the time before the first minibatch says nothing of the others
         if gained <= 0 or seconds < 2:
             return None
         return max(0.0, total - done) * seconds / gained

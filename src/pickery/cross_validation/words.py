@@ -7,16 +7,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from pickery.cross_validation.bench import SUMMARY, Bench
-from pickery.cross_validation.grid import FINAL, Point, word
+from pickery.cross_validation.grid import FINAL, Point
 from pickery.cross_validation.table import Table
+from pickery.decimals import word
 from pickery.training.listener import Listener
+from pickery.training.run_folder import RECORD
 from pickery.training.words import count, figures
 
 
 def introduce(bench: Bench, table: Table, listener: Listener) -> None:
     """Say what is about to be compared, and where."""
     done, grid = table.progress.done, bench.grid
-    listener.head(f"{'going on' if done else 'cross-validating'} in {bench.path}")
+    begun = any(bench.path.glob(f"*/{RECORD}"))
+    listener.head(f"{'going on' if begun else 'cross-validating'} in {bench.path}")
     for axis in grid.axes:
         listener.say(f"{axis.parameter}: {', '.join(word(value) for value in axis.values)}")
     folds = "the ordinary split" if grid.folds == 1 else count(grid.folds, "fold")

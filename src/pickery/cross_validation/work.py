@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from filelock import Timeout
+
 from pickery.cross_validation.bench import Bench
 from pickery.cross_validation.grid import FINAL, Point
 from pickery.cross_validation.halving import survivors
@@ -16,11 +18,13 @@ from pickery.cross_validation.presence import Presence, is_alive
 from pickery.cross_validation.study import Claim, PointStudy
 from pickery.cross_validation.watch import Watch
 from pickery.errors import InputError
+from pickery.tracking import open_tracker
 from pickery.training.history import Epoch
 from pickery.training.listener import RunLog, Silence, epoch_line, epoch_title, warnings_to
-from pickery.training.run import Run, run_training
+from pickery.training.run import Run, end_tracked, run_training, tracking_options
 
 LOOK_AGAIN_S = 0.5
+OCCUPIED_S = 2.0
 
 
 class PointListener(Silence):
@@ -125,12 +129,12 @@ def climb(bench: Bench) -> bool:
 
 
 def train_point(bench: Bench, study: PointStudy, claim: Claim, presence: Presence, watch: Watch) -> Run | None:
-    """Train one point and tell the study how it went; None where it failed.
+    """Train one point and tell the study how it went; None where it failed, or another process is in its folder.
 
     Raises
     ------
-    KeyboardInterrupt, OSError, MemoryError
-        What is not the point's own fault: it is handed back first.
+    KeyboardInterrupt, OSError, MemoryError, InputError
+        What is not the point's own fault, such as a full disk: the point is handed back first.
     """
     point = claim.point
     name = bench.grid.name(point)
@@ -139,21 +143,32 @@ def train_point(bench: Bench, study: PointStudy, claim: Claim, presence: Presenc
         with warnings_to(listener):
             run = _train(bench, point, listener)
         monitored, attributes = result_of(run, bench.monitor)
-    except (KeyboardInterrupt, OSError, MemoryError):
-        study.release(claim)
-        raise
-    except Exception as error:
+    except BaseException as error:
+        if not _is_of_the_point(error):
+            study.release(claim)
+            if isinstance(error.__cause__, Timeout):
+                # whoever trains in the folder was taken for dead, or is a training of somebody's
+                time.sleep(OCCUPIED_S)
+                return None
+            raise
         listener.log(traceback.format_exc())
         reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
         study.fail(claim, reason)
-        watch.note(f"{name} failed: {reason}")
+        watch.look(now=True)
         return None
     finally:
         listener.close()
         presence.tell(training=None, doing="between trainings")
-    study.complete(claim, monitored, {**attributes, "warnings": listener.warnings})
+    if not study.complete(claim, monitored, {**attributes, "warnings": listener.warnings}):
+        watch.note(f"{name} was taken over by another worker in the meantime, which finds it finished")
     watch.look(now=True)
     return run
+
+
+def _is_of_the_point(error: BaseException) -> bool:
+    """Whether training failed for its own settings; a full disk or memory, told in words or not, is another matter."""
+    elsewhere = any(isinstance(one, (OSError, MemoryError)) for one in (error, error.__cause__))
+    return isinstance(error, Exception) and not elsewhere
 
 
 def _train(bench: Bench, point: Point, listener: PointListener) -> Run:
@@ -164,16 +179,22 @@ def _train(bench: Bench, point: Point, listener: PointListener) -> Run:
     stop_after = None
     if point.fold != FINAL and point.rung + 1 < len(bench.ladder):
         stop_after = bench.ladder[point.rung].epochs
-    return run_training(
+    tracked_as: dict[str, Any] = {"run_name": bench.grid.name(point), "parent": bench.parent}
+    run = run_training(
         config,
         bench.shelf.data(config, listener),
         bench.pretrained,
         listener,
-        run_name=bench.grid.name(point),
-        parent=bench.parent,
+        **tracked_as,
         tags=tags | {"cross_validation": bench.path.name, "cross_validation.fold": fold},
         stop_after=stop_after,
     )
+    if run.found == "finished" and run.tracked_run is not None:
+        # whoever finished it may have been killed before it said so
+        options = tracking_options(config) | {"system_metrics": False}
+        tracker = open_tracker(**options, **tracked_as, run_id=run.tracked_run, warn=listener.warn)
+        end_tracked(tracker, "FINISHED", run.path)
+    return run
 
 
 def result_of(run: Run, monitor: str) -> tuple[float, Mapping[str, Any]]:

@@ -7,9 +7,14 @@ import os
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 
+from pickery.errors import InputError
 from pickery.termination import terminable
+
+GRACE_S = 30.0
+"""How long an orphan may take to hand its training back."""
 
 
 def main() -> int:
@@ -27,6 +32,8 @@ def main() -> int:
         while os.read(0, 4096):
             pass
         os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(GRACE_S)
+        os._exit(1)  # it hangs, or the exception was lost: its training is taken up again as that of a dead worker
 
     threading.Thread(target=follow, daemon=True).start()
     try:
@@ -43,6 +50,9 @@ def main() -> int:
                 work(bench, presence, Watch(bench, None))
     except KeyboardInterrupt:
         return 130
+    except (InputError, OSError) as error:
+        print(error)
+        return 1
     return 0
 
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pickery.decimals import word
 from pickery.evaluation.names import AUPRC, PICK_AVERAGE_PRECISION, PRECISION
 from pickery.plots.style import BEST, GREY, legend_above, new_figure, pickery_style
 from pickery.plots.value_panel import PANEL_INCHES, Panel, Sheet, draw_panel
-from pickery.plots.words import exact, measured, setting_words
+from pickery.plots.words import measured, setting_words
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -107,7 +108,7 @@ def _title(panel: Panel, *, first: bool) -> None:
     """Say above a panel which value is the best and what it reached; beside the first panel, shorter."""
     sheet = panel.sheet
     assert sheet.best is not None
-    numbers = [exact(value) for value in sheet.tested[sheet.best]]
+    numbers = [word(value) for value in sheet.tested[sheet.best]]
     mean, error = float(panel.mean[sheet.best]), float(panel.error[sheet.best])
     reached = "not measured" if math.isnan(mean) else measured(mean, error)
     if first:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pickery.evaluation.names import METRICS
-from pickery.plots.words import exact, metric_words
+from pickery.decimals import word
+from pickery.evaluation.names import ADJUSTED_PRECISION, LOSS, METRICS, PICK_CENTRE_ERROR, PICK_THRESHOLD
+from pickery.plots.words import metric_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -78,7 +79,7 @@ def scale_values(axes: "Axes", values: ArrayLike, *, width_points: float) -> flo
     left, right = transform.inverted().transform(np.array([place[0] - margin, place[-1] + margin]))
     axes.set_xlim(float(left), float(right))
     points = (place - place[0]) / (span + 2 * margin) * width_points
-    words = [exact(value) for value in tested]
+    words = [word(value) for value in tested]
     written = set(_with_room(points, words))
     axes.xaxis.set_major_locator(FixedLocator([float(tested[index]) for index in sorted(written)]))
     axes.xaxis.set_major_formatter(FixedFormatter([words[index] for index in sorted(written)]))
@@ -86,6 +87,10 @@ def scale_values(axes: "Axes", values: ArrayLike, *, width_points: float) -> flo
     axes.xaxis.set_minor_formatter(NullFormatter())
     gaps = np.diff(points)
     return max(float(gaps.min()), 0.5 * float(np.median(gaps))) if len(gaps) else width_points
+
+
+SHARES = frozenset(METRICS) - {ADJUSTED_PRECISION, LOSS, PICK_THRESHOLD, PICK_CENTRE_ERROR}
+"""Figures between 0 and 1."""
 
 
 def scale_figure(
@@ -123,10 +128,14 @@ def scale_figure(
     else:
         # what hardly moves should look like it: never zoom in on less than a tenth of its height
         missing = max(0.0, 0.1 * max(abs(low), abs(high), 1e-6) - (high - low))
+        within = name in SHARES and 0 <= low and high <= 1
         low, high = low - missing / 2, high + missing / 2
+        if within:  # no room where there can be no value
+            shift = max(0.0, -low) - max(0.0, high - 1)
+            low, high = low + shift, high + shift
         axes.set_ylim(low - (0.08 + room_below) * (high - low), high + (0.08 + room_above) * (high - low))
         axes.yaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: exact(float(f"{value:.6g}"))))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: word(float(f"{value:.6g}"))))
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pickery.decimals import word
 from pickery.plots.scales import figure_words, scale_figure, scale_values
 from pickery.plots.style import BEST, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY_BLUE, fold_mark, label_ends
-from pickery.plots.words import exact, setting_words
+from pickery.plots.words import setting_words
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -222,7 +223,7 @@ def _draw_unchanged(panel: Panel, shown: dict[str, "Artist"]) -> None:
     value = sheet.unchanged[-1]
     if value is None or not sheet.across.min() <= value <= sheet.across.max():
         return
-    words = " / ".join("none" if each is None else exact(each) for each in sheet.unchanged)
+    words = " / ".join("none" if each is None else word(each) for each in sheet.unchanged)
     words = f"unchanged: {words}"
     axes.axvline(value, color=GREY, linewidth=1.0, linestyle=(0, (1, 3)), zorder=0.9)
     (shown[words],) = axes.plot(
@@ -250,7 +251,7 @@ def _name_lines(panel: Panel, colours: Sequence[str]) -> None:
         reached = panel.mean[indices][~np.isnan(panel.mean[indices])]
         if len(reached):
             share = float((scale.transform(reached[-1:])[0] - low) / (high - low))
-            ends.append((bottom + share * (top - bottom), exact(first), colour))
+            ends.append((bottom + share * (top - bottom), word(first), colour))
     label_ends(axes, ends, gap=0.06)
     words = "\n".join(textwrap.wrap(setting_words(panel.sheet.names[0]), 12))
     axes.text(1.015, 1.03, words, transform=axes.transAxes, color=GREY, fontsize=10.5, va="bottom")

@@ -1,12 +1,8 @@
-"""How plots write names and numbers: metrics and settings in words, values as exact decimals."""
+"""How plots write names and measured numbers: metrics and settings in words."""
 
 import math
-from decimal import Decimal
 
 from pickery.evaluation.names import METRICS
-
-# a number smaller than this is easier read as a power of ten
-SMALLEST_DECIMAL = 1e-7
 
 
 def metric_words(name: str, *, inside: bool = False) -> str:
@@ -20,15 +16,6 @@ def metric_words(name: str, *, inside: bool = False) -> str:
 def setting_words(name: str) -> str:
     """Give the words for a setting inside a sentence, from its dotted name (``optimizer.learning_rate``)."""
     return name.split(".")[-1].replace("_", " ")
-
-
-def exact(value: float) -> str:
-    """Write a number as an exact decimal: 0.0001 and not 1e-04, 3 and not 3.0."""
-    number = Decimal(repr(float(value)))
-    if not number.is_finite() or 0 < abs(number) < SMALLEST_DECIMAL:
-        return str(float(value))
-    words = f"{number:f}"
-    return words.rstrip("0").removesuffix(".") if "." in words else words
 
 
 def measured(value: float, error: float = math.nan) -> str:

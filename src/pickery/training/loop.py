@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
 from pickery.config.schema import TrainConfig
 from pickery.data.datamodule import PickerDataModule
@@ -42,7 +43,8 @@ def run_loop(
             precision=precision,
             max_epochs=epochs,
             callbacks=callbacks,
-            plugins=[DirectCheckpointIO()],
+            # in a job of a cluster, too, this is one process on its own, queued again by whoever queued it
+            plugins=[DirectCheckpointIO(), LightningEnvironment()],
             default_root_dir=folder,
             logger=False,
             enable_checkpointing=False,  # EpochRecorder keeps the best model and last.ckpt

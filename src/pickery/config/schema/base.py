@@ -11,6 +11,8 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
+from pickery.decimals import word
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -123,8 +125,8 @@ def as_word(value: object) -> str:
         return "null"
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
-        return str(int(value))
+    if isinstance(value, float):
+        return word(value)
     if isinstance(value, (list, tuple)):
         return f"[{','.join(as_word(item) for item in value)}]"
     if isinstance(value, dict):
