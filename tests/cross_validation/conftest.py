@@ -93,6 +93,9 @@ _LAUNCHER = '''
 import json, os, signal, sys
 from importlib import import_module
 
+from pickery.tracking import quiet_mlflow
+
+quiet_mlflow()
 for name in ("pickery.cross_validation.run", "pickery.commands.cross_validate", "pickery.training.fit",
              "pickery.config.load", "optuna.storages.journal", "mlflow.tracking", "matplotlib.pyplot"):
     import_module(name)

@@ -259,8 +259,8 @@ def test_the_tracked_run_holds_the_values_and_a_child_for_each_training(referenc
 
     children = [one for one in runs if one is not parent]
     assert {one.data.tags["mlflow.parentRunId"] for one in children} == {parent.info.run_id}
-    expected = {f"learning_rate={value}, fold {fold}": (value, str(fold)) for value in VALUES for fold in (0, 1)}
-    expected[f"learning_rate={best}, final"] = (str(best), "final")
+    expected = {f"{value}, fold {fold}": (value, str(fold)) for value in VALUES for fold in (0, 1)}
+    expected[f"{best}, final"] = (str(best), "final")
     assert {
         one.info.run_name: (
             one.data.tags["cross_validation.learning_rate"], one.data.tags["cross_validation.fold"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from pickery.atomic import write_text
 from pickery.config.cross_validation import grid_of, training_config, unchanged
 from pickery.config.schema import CrossValidateConfig, TrainConfig
 from pickery.cross_validation.grid import FINAL, Grid, Point
@@ -220,8 +222,7 @@ def _open(
     config: CrossValidateConfig, grid: Grid, path: Path, shelf: Shelf, pretrained: str | None, parent: str | None
 ) -> Bench:
     better, storage = METRICS[config.evaluation.monitor].better, config.cross_validation.storage
-    # a database may hold the studies of many folders
-    name = "pickery" if storage is None else f"pickery {path.name}"
+    name = "pickery" if storage is None else f"pickery {path.name} {_mark(path)}"
     return Bench(
         config=config,
         grid=grid,
@@ -232,6 +233,14 @@ def _open(
         finals=PointStudy.open(path, grid, name=f"{name} final", storage=storage, better=better),
         parent=parent,
     )
+
+
+def _mark(path: Path) -> str:
+    """Give what tells this folder's study from others in a database: another folder may have the same name."""
+    file = path / ".study"
+    if not file.exists():
+        write_text(file, secrets.token_hex(4))
+    return file.read_text()
 
 
 def _check_all(config: CrossValidateConfig, grid: Grid, shelf: Shelf, listener: Listener) -> str:

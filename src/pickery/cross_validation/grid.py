@@ -88,6 +88,11 @@ class Grid:
         fold = "final" if point.fold == FINAL else f"fold {point.fold}"
         return f"{self.label(point.value)}, {fold}"
 
+    def run_name(self, point: Point) -> str:
+        """Name a training where its cross-validation is plain to see and room is short: ``0.0001, fold 0``."""
+        fold = "final" if point.fold == FINAL else f"fold {point.fold}"
+        return ", ".join([*(text for _, text in self._words(point.value)), fold])
+
     def folder(self, point: Point) -> str:
         """Name a training's folder: ``learning_rate_0.0001_fold_0``; the same on every rung, which continues it."""
         fold = "final" if point.fold == FINAL else f"fold_{point.fold}"

@@ -179,7 +179,7 @@ def _train(bench: Bench, point: Point, listener: PointListener) -> Run:
     stop_after = None
     if point.fold != FINAL and point.rung + 1 < len(bench.ladder):
         stop_after = bench.ladder[point.rung].epochs
-    tracked_as: dict[str, Any] = {"run_name": bench.grid.name(point), "parent": bench.parent}
+    tracked_as: dict[str, Any] = {"run_name": bench.grid.run_name(point), "parent": bench.parent}
     run = run_training(
         config,
         bench.shelf.data(config, listener),
