@@ -188,7 +188,7 @@ ELSEWHERE = f"""
 import socket, sys
 host, *words = sys.argv[1:]
 socket.gethostname = lambda: host
-from pickery.cross_validation import presence
+from pickery.cross_validation.study import presence
 presence.SILENT_S, presence.HEARTBEAT_S = {SILENT_S}, 1.0
 from pickery.cli import main
 sys.exit(main(words))

@@ -17,10 +17,10 @@ from pickery.atomic import write_text
 from pickery.config.cross_validation import grid_of, training_config, unchanged
 from pickery.config.schema import CrossValidateConfig, TrainConfig
 from pickery.cross_validation.grid import FINAL, Grid, Point
-from pickery.cross_validation.halving import Rung, rungs
+from pickery.cross_validation.results.halving import Rung, rungs
+from pickery.cross_validation.results.table import Outcome, Table
 from pickery.cross_validation.standings import outcomes
-from pickery.cross_validation.study import PointStudy
-from pickery.cross_validation.table import Outcome, Table
+from pickery.cross_validation.study.points import PointStudy
 from pickery.errors import InputError
 from pickery.evaluation.names import METRICS
 from pickery.simulation.data_set import DataSet

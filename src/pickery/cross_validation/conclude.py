@@ -13,9 +13,9 @@ from typing import Any
 from pickery.atomic import atomic_path, write_text
 from pickery.cross_validation.bench import SUMMARY, Bench
 from pickery.cross_validation.grid import FINAL, Point
-from pickery.cross_validation.halving import saved
-from pickery.cross_validation.record import FIGURES
-from pickery.cross_validation.table import Row, Table
+from pickery.cross_validation.results.halving import saved
+from pickery.cross_validation.results.record import FIGURES
+from pickery.cross_validation.results.table import Row, Table
 from pickery.evaluation.names import AUPRC, METRICS, PICK_AVERAGE_PRECISION, PRECISION
 from pickery.plots.cross_validation import plot_cross_validation
 from pickery.plots.fold_curves import Curve, plot_fold_curves

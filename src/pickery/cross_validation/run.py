@@ -15,9 +15,9 @@ from pickery.cross_validation.bench import SUMMARY, Bench, set_up
 from pickery.cross_validation.conclude import conclude, track_values, write_summary, write_table
 from pickery.cross_validation.crew import Crew, gpu_of
 from pickery.cross_validation.grid import FINAL, Point
-from pickery.cross_validation.presence import Presence, is_alive, present
-from pickery.cross_validation.study import Claim
-from pickery.cross_validation.table import Table
+from pickery.cross_validation.results.table import Table
+from pickery.cross_validation.study.points import Claim
+from pickery.cross_validation.study.presence import Presence, is_alive, present
 from pickery.cross_validation.watch import EVERY_S, Audience, Watch
 from pickery.cross_validation.words import introduce, say_end
 from pickery.cross_validation.work import LOOK_AGAIN_S, train_point, work

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pickery.cross_validation.grid import Grid
-from pickery.cross_validation.study import Standing
-from pickery.cross_validation.table import Outcome
+from pickery.cross_validation.results.table import Outcome
+from pickery.cross_validation.study.points import Standing
 
 
 def outcomes(grid: Grid, standings: Sequence[Standing]) -> list[Outcome]:

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 
 from pickery.cross_validation.bench import Bench
 from pickery.cross_validation.grid import Point
-from pickery.cross_validation.presence import Present, present
-from pickery.cross_validation.study import Standing
-from pickery.cross_validation.table import Table
+from pickery.cross_validation.results.table import Table
+from pickery.cross_validation.study.points import Standing
+from pickery.cross_validation.study.presence import Present, present
 from pickery.errors import InputError
 from pickery.training.listener import Listener
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pickery.cross_validation.bench import SUMMARY, Bench
 from pickery.cross_validation.grid import FINAL, Point
-from pickery.cross_validation.table import Table
+from pickery.cross_validation.results.table import Table
 from pickery.decimals import word
 from pickery.training.listener import Listener
 from pickery.training.run_folder import RECORD

@@ -13,9 +13,9 @@ from filelock import Timeout
 
 from pickery.cross_validation.bench import Bench
 from pickery.cross_validation.grid import FINAL, Point
-from pickery.cross_validation.halving import survivors
-from pickery.cross_validation.presence import Presence, is_alive
-from pickery.cross_validation.study import Claim, PointStudy
+from pickery.cross_validation.results.halving import survivors
+from pickery.cross_validation.study.points import Claim, PointStudy
+from pickery.cross_validation.study.presence import Presence, is_alive
 from pickery.cross_validation.watch import Watch
 from pickery.errors import InputError
 from pickery.tracking import open_tracker

@@ -40,7 +40,7 @@ def main() -> int:
         with terminable():
             from pickery.config.load import validate
             from pickery.cross_validation.bench import join
-            from pickery.cross_validation.presence import Presence
+            from pickery.cross_validation.study.presence import Presence
             from pickery.cross_validation.watch import Watch
             from pickery.cross_validation.work import work
 

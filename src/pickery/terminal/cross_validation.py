@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from rich.console import Group
     from rich.live import Live
 
-    from pickery.cross_validation.presence import Present
-    from pickery.cross_validation.study import Standing
+    from pickery.cross_validation.study.points import Standing
+    from pickery.cross_validation.study.presence import Present
     from pickery.cross_validation.watch import View
 
 

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from pickery.cross_validation.journal import Journal
-from pickery.cross_validation.locks import FolderLock
+from pickery.cross_validation.study.journal import Journal
+from pickery.cross_validation.study.locks import FolderLock
 from pickery.errors import InputError
 
 if TYPE_CHECKING:

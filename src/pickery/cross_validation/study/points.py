@@ -17,7 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
-from pickery.cross_validation.chains import (
+from pickery.cross_validation.grid import Grid, Point
+from pickery.cross_validation.study.chains import (
     OWN,
     Claim,
     Standing,
@@ -27,10 +28,9 @@ from pickery.cross_validation.chains import (
     losses_of,
     standing_of,
 )
-from pickery.cross_validation.grid import Grid, Point
-from pickery.cross_validation.locks import FolderLock
-from pickery.cross_validation.storage import in_words, open_storage
-from pickery.cross_validation.trials import GridTrials
+from pickery.cross_validation.study.locks import FolderLock
+from pickery.cross_validation.study.storage import in_words, open_storage
+from pickery.cross_validation.study.trials import GridTrials
 from pickery.errors import InputError
 
 if TYPE_CHECKING:

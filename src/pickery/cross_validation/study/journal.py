@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from pickery.cross_validation.locks import FolderLock, machine
+from pickery.cross_validation.study.locks import FolderLock, machine
 from pickery.errors import InputError
 
 GRACE_S: Final = 30.0

@@ -13,8 +13,8 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Any, Final, Literal
 
-from pickery.cross_validation import drawing, record, verdict
 from pickery.cross_validation.grid import FINAL, Grid, Point, Value
+from pickery.cross_validation.results import drawing, record, verdict
 from pickery.decimals import Number
 from pickery.evaluation.names import AUPRC, METRICS, PICK_AVERAGE_PRECISION
 

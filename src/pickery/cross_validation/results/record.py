@@ -15,7 +15,7 @@ from pickery.decimals import Number, word
 from pickery.evaluation.names import AUPRC, PICK_AVERAGE_PRECISION, PICK_F1, PRECISION
 
 if TYPE_CHECKING:
-    from pickery.cross_validation.table import Outcome, Row, Table
+    from pickery.cross_validation.results.table import Outcome, Row, Table
 
 FIGURES: Final = (PRECISION, AUPRC, PICK_AVERAGE_PRECISION, PICK_F1)
 """The figures over all regions and at pick level that stand beside the monitored one."""

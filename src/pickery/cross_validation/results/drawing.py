@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from pickery.decimals import word
 
 if TYPE_CHECKING:
-    from pickery.cross_validation.table import Outcome, Row, Table
+    from pickery.cross_validation.results.table import Outcome, Row, Table
 
 WIDTH: Final = 100
 MOST_FOLDS: Final = 6

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from pickery.cross_validation import journal
-from pickery.cross_validation.journal import Journal
-from pickery.cross_validation.locks import FolderLock, machine
+from pickery.cross_validation.study import journal
+from pickery.cross_validation.study.journal import Journal
+from pickery.cross_validation.study.locks import FolderLock, machine
 from pickery.errors import InputError
 
 
@@ -147,8 +147,8 @@ def test_writing_goes_on_where_files_cannot_be_locked(tmp_path: Path, monkeypatc
 APPEND = """
 import sys
 from pathlib import Path
-from pickery.cross_validation.journal import Journal
-from pickery.cross_validation.locks import FolderLock
+from pickery.cross_validation.study.journal import Journal
+from pickery.cross_validation.study.locks import FolderLock
 folder, who, locks = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "with"
 lock = FolderLock(folder / ".study.lock")
 def no_locks(**how):

@@ -6,14 +6,14 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from pickery.cross_validation.beyond import beyond
-from pickery.cross_validation.drawing import figure_words, measured, places
 from pickery.cross_validation.grid import Axis
+from pickery.cross_validation.results.beyond import beyond
+from pickery.cross_validation.results.drawing import figure_words, measured, places
 from pickery.decimals import word
 from pickery.evaluation.names import AUPRC, METRICS, PICK_AVERAGE_PRECISION, REGION_METRICS
 
 if TYPE_CHECKING:
-    from pickery.cross_validation.table import Row, Table
+    from pickery.cross_validation.results.table import Row, Table
 
 FEW_FOLDS: Final = 4
 """With fewer folds than this even a difference larger than its spread is weak evidence."""

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from pickery.atomic import write_text
-from pickery.cross_validation.locks import host, kernel_lock, machine
+from pickery.cross_validation.study.locks import host, kernel_lock, machine
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock

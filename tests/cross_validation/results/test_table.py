@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pickery.cross_validation.beyond import as_settings, further_values
 from pickery.cross_validation.grid import FINAL, Axis, Grid, Point
-from pickery.cross_validation.table import Outcome, Progress, State, Table, distances
+from pickery.cross_validation.results.beyond import as_settings, further_values
+from pickery.cross_validation.results.table import Outcome, Progress, State, Table, distances
 from pickery.decimals import Number
 
 NAN = math.nan

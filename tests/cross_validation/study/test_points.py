@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from pickery.cross_validation import study as of_study
 from pickery.cross_validation.grid import FINAL, Axis, Grid, Point, stepped
-from pickery.cross_validation.study import LOSSES, PointStudy, Standing
+from pickery.cross_validation.study import points as of_study
+from pickery.cross_validation.study.points import LOSSES, PointStudy, Standing
 from pickery.errors import InputError
 
 GRID = Grid((Axis("optimizer.learning_rate", stepped(0.0001, 0.0001, 3)), Axis("data.radius", (2, 3))), 2)
@@ -419,9 +419,7 @@ def test_nothing_is_said_by_optuna(storage: str | None, tmp_path: Path, capfd: p
 
 
 def test_optuna_is_not_imported_before_a_study_is_opened() -> None:
-    code = (
-        "import sys, pickery.cross_validation.study; sys.exit('optuna' in sys.modules or 'sqlalchemy' in sys.modules)"
-    )
+    code = "import sys, pickery.cross_validation.study.points; sys.exit(bool({'optuna', 'sqlalchemy'} & {*sys.modules}))"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
@@ -432,9 +430,9 @@ import json, os, sys, time
 from pathlib import Path
 import optuna, sqlalchemy
 from pickery.cross_validation.grid import Axis, Grid, stepped
-from pickery.cross_validation.locks import FolderLock
-from pickery.cross_validation.presence import Presence, is_alive
-from pickery.cross_validation.study import PointStudy
+from pickery.cross_validation.study.locks import FolderLock
+from pickery.cross_validation.study.presence import Presence, is_alive
+from pickery.cross_validation.study.points import PointStudy
 
 GRID = Grid((Axis("optimizer.learning_rate", stepped(0.0001, 0.0001, 3)), Axis("data.radius", (2, 3))), 2)
 optuna.storages.JournalStorage, optuna.storages.RDBStorage
@@ -556,9 +554,9 @@ import os, signal, sys
 from pathlib import Path
 import optuna
 from pickery.cross_validation.grid import Axis, Grid
-from pickery.cross_validation.journal import Journal
-from pickery.cross_validation.presence import Presence, is_alive
-from pickery.cross_validation.study import PointStudy
+from pickery.cross_validation.study.journal import Journal
+from pickery.cross_validation.study.presence import Presence, is_alive
+from pickery.cross_validation.study.points import PointStudy
 
 GRID = Grid((Axis("seed", (0, 1)),), 1)
 append = Journal.append_logs

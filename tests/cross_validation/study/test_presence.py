@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from pickery.cross_validation import presence
-from pickery.cross_validation.locks import machine
-from pickery.cross_validation.presence import SILENT_S, Presence, is_alive, present
+from pickery.cross_validation.study import presence
+from pickery.cross_validation.study.locks import machine
+from pickery.cross_validation.study.presence import SILENT_S, Presence, is_alive, present
 
 STAY = """
 import os, sys, time
 from pathlib import Path
-from pickery.cross_validation.presence import Presence
+from pickery.cross_validation.study.presence import Presence
 with Presence(Path(sys.argv[1])) as here:
     here.tell(training="learning_rate=0.0001, fold 0")
     if os.fork() == 0:  # as loaders of data are

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pickery.cross_validation.halving import Rung, rungs, saved, survivors
+from pickery.cross_validation.results.halving import Rung, rungs, saved, survivors
 
 NAN = math.nan
 
