@@ -1,6 +1,7 @@
 """A tiny simulated data set that whole runs train on in seconds, and the way to run them."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -8,6 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+# a shell in the background begins its programs with Ctrl-C ignored, and theirs would inherit that
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass(frozen=True)

@@ -203,7 +203,7 @@ def test_what_a_machine_that_fell_silent_had_is_taken_up_by_another_after_the_st
     words = ["cross-validate", *tiny.overrides(*LONG, "run_dir=cross")]
     far = Started([sys.executable, "-c", ELSEWHERE, "gpu7", *words], tmp_path)
     near = Started([sys.executable, "-c", ELSEWHERE, "gpu8", *words], tmp_path)
-    eventually(lambda: in_training(cross, "gpu8"))
+    eventually(lambda: in_training(cross, "gpu7"))
     (record,) = (cross / "workers").glob("gpu7*.json")
     kill_one(cross, host="gpu7")
     assert far.wait() == -signal.SIGKILL

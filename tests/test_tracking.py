@@ -2,7 +2,9 @@
 
 import json
 import multiprocessing
+import signal
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -140,4 +142,23 @@ def test_several_processes_make_one_sound_store(tmp_path: Path) -> None:
     assert [process.exitcode for process in processes] == [0, 0, 0]
     warnings: list[str] = []
     make_tracker(tmp_path / "mlruns", warnings).finish("FINISHED")
+    assert warnings == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends signals")
+def test_a_request_to_end_waits_until_a_record_is_written_and_is_not_forgotten(root: Path) -> None:
+    warnings: list[str] = []
+    tracker: Any = make_tracker(root, warnings)
+    written = []
+
+    def record() -> None:
+        signal.raise_signal(signal.SIGINT)
+        written.append("whole")
+
+    with pytest.raises(KeyboardInterrupt):
+        tracker._do(record)
+    assert written == ["whole"]
+    tracker.finish("KILLED")
+    assert written == ["whole"]  # and not again
+    assert client(root).get_run(tracker.run_id).info.status == "KILLED"
     assert warnings == []

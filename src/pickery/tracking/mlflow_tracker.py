@@ -10,6 +10,7 @@ from typing import Any, cast
 from pickery.errors import InputError
 from pickery.tracking.store import client, create_store, reason, store_uri
 from pickery.tracking.tracker import Status, Tracker
+from pickery.tracking.uninterrupted import uninterrupted
 
 RETRY_AFTER_S = 60.0  # a server that hangs costs twenty seconds each time it is asked
 
@@ -82,7 +83,9 @@ class MLflowTracker(Tracker):
     def _flush(self) -> None:
         while self._pending:
             try:
-                self._pending[0]()
+                with uninterrupted():
+                    self._pending[0]()
+                    self._pending.pop(0)
             except Exception as error:  # whatever a store or a server may raise: the training matters more
                 if not self._warned:
                     self._warn(
@@ -92,7 +95,6 @@ class MLflowTracker(Tracker):
                     self._warned = True
                 self._quiet_until = time.monotonic() + RETRY_AFTER_S
                 return
-            self._pending.pop(0)
 
     def _open(self) -> None:
         if self._root is not None:

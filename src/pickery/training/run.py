@@ -99,8 +99,7 @@ def run_training(
             parent=parent,
             warn=listener.warn,
         )
-        tracker.tags(dict(tags or {}))
-        result = _train(config, data, folder, tracker, listener, stop_after)
+        result = _train(config, data, folder, tracker, listener, tags or {}, stop_after)
         return Run(folder.path, folder.state, result, tracker.run_id)
     finally:
         folder.close()
@@ -139,15 +138,17 @@ def _train(
     folder: RunFolder,
     tracker: Tracker,
     listener: Listener,
+    tags: Mapping[str, str],
     stop_after: int | None,
 ) -> FitResult:
     path = folder.path
     try:
-        from pickery.training.fit import fit
-
         if tracker.run_id not in (None, folder.tracked_run):
             folder.tracked_run = tracker.run_id
-            folder.write()
+            folder.write()  # before what takes seconds: a run that is killed in between would be nobody's
+        tracker.tags(dict(tags))
+        from pickery.training.fit import fit
+
         result = fit(config, data, path, tracker, listener, stop_after=stop_after)
     except KeyboardInterrupt:
         listener.rest()
