@@ -18,9 +18,10 @@ from pickery.config.cross_validation import grid_of, training_config, unchanged
 from pickery.config.schema import CrossValidateConfig, TrainConfig
 from pickery.cross_validation.grid import FINAL, Grid, Point
 from pickery.cross_validation.results.halving import Rung, rungs
-from pickery.cross_validation.results.table import Outcome, Table
+from pickery.cross_validation.results.table import Table
 from pickery.cross_validation.standings import outcomes
 from pickery.cross_validation.study.points import PointStudy
+from pickery.cross_validation.study.presence import is_alive
 from pickery.errors import InputError
 from pickery.evaluation.names import METRICS
 from pickery.simulation.data_set import DataSet
@@ -125,9 +126,9 @@ class Bench:
         with FileLock(self.path / LOCK):
             yield
 
-    def outcomes(self) -> list[Outcome]:
-        """Say where every (value, fold) stands."""
-        return outcomes(self.grid, self.study.standings())
+    def is_alive(self, worker: str) -> bool:
+        """Say whether a worker, of this process or another, is alive."""
+        return is_alive(self.path, worker)
 
     def table(self) -> Table:
         """Put together what is known so far."""
@@ -135,7 +136,7 @@ class Bench:
             self.grid,
             self.monitor,
             unchanged(self.config, self.grid),
-            self.outcomes(),
+            outcomes(self.grid, self.study.standings()),
             asked_objective=self.config.loss.objective,
         )
 

@@ -17,7 +17,7 @@ from pickery.cross_validation.crew import Crew, gpu_of
 from pickery.cross_validation.grid import FINAL, Point
 from pickery.cross_validation.results.table import Table
 from pickery.cross_validation.study.points import Claim
-from pickery.cross_validation.study.presence import Presence, is_alive, present
+from pickery.cross_validation.study.presence import Presence, present
 from pickery.cross_validation.watch import EVERY_S, Audience, Watch
 from pickery.cross_validation.words import introduce, say_end
 from pickery.cross_validation.work import LOOK_AGAIN_S, train_point, work
@@ -188,7 +188,7 @@ def _final(bench: Bench, table: Table, presence: Presence) -> tuple[str, Claim |
         )
     point = Point(0, FINAL, table.winner.value)
     bench.finals.enqueue([point])
-    bench.finals.requeue_lost(lambda name: is_alive(bench.path, name))
+    bench.finals.requeue_lost(bench.is_alive)
     standing = next(one for one in bench.finals.standings() if one.point == point)
     if standing.state == "failed":
         raise InputError(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from pickery.cross_validation.bench import Bench
-from pickery.cross_validation.grid import Point
+from pickery.cross_validation.grid import FINAL, Point
 from pickery.cross_validation.results.table import Table
 from pickery.cross_validation.study.points import Standing
 from pickery.cross_validation.study.presence import Present, present
@@ -110,11 +110,11 @@ class Watch:
         named = {self._bench.grid.name(one.point): one.point for one in standings if one.state == "running"}
         done = sum(self._epochs(one.point) for one in standings if one.state in ("done", "failed"))
         for worker in running:
-            name, part = worker.progress.get("training"), float(worker.progress.get("part", 0.0))
-            if name in named:
-                done += part * self._epochs(named[name])
-            elif name is not None and str(name).endswith(", final"):
-                done += part * self._bench.config.trainer.epochs
+            name, known = worker.progress.get("training"), worker.progress
+            if name in named or str(name).endswith(", final"):
+                # on a higher rung of halving a training goes on from the one before
+                before = self._before(named[name].rung) if name in named else 0
+                done += max(0.0, known.get("part", 0.0) * known.get("epochs", 0) - before)
         total = self._total(standings)
         now = time.monotonic()
         if self._began is None:
@@ -130,13 +130,16 @@ class Watch:
         folds, ladder = self._bench.grid.folds, self._bench.ladder
         top = max((one.point.rung for one in standings), default=0)
         ahead = sum(rung.values * folds * self._length(number) for number, rung in enumerate(ladder) if number > top)
-        final = self._bench.training_config(Point(0, -1, 0)).trainer.epochs
+        final = self._bench.training_config(Point(0, FINAL, 0)).trainer.epochs
         return sum(self._epochs(one.point) for one in standings) + ahead + final
+
+    def _before(self, rung: int) -> int:
+        """Give the epochs that a training has when it begins a rung."""
+        return self._bench.ladder[rung - 1].epochs if rung else 0
 
     def _length(self, rung: int) -> int:
         """Give the epochs that a rung adds."""
-        ladder = self._bench.ladder
-        return ladder[rung].epochs - (ladder[rung - 1].epochs if rung else 0)
+        return self._bench.ladder[rung].epochs - self._before(rung)
 
     def _epochs(self, point: Point) -> float:
         if len(self._bench.ladder) > 1:

@@ -15,7 +15,7 @@ from pickery.cross_validation.bench import Bench
 from pickery.cross_validation.grid import FINAL, Point
 from pickery.cross_validation.results.halving import survivors
 from pickery.cross_validation.study.points import Claim, PointStudy
-from pickery.cross_validation.study.presence import Presence, is_alive
+from pickery.cross_validation.study.presence import Presence
 from pickery.cross_validation.watch import Watch
 from pickery.errors import InputError
 from pickery.tracking import open_tracker
@@ -89,12 +89,8 @@ def work(bench: Bench, presence: Presence, watch: Watch) -> None:
     A worker with nothing to do waits for the others: one of them may die and leave its point behind, or the next rung
     of halving may begin.
     """
-
-    def alive(name: str) -> bool:
-        return is_alive(bench.path, name)
-
     while True:
-        for point in bench.study.requeue_lost(alive):
+        for point in bench.study.requeue_lost(bench.is_alive):
             watch.note(f"{bench.grid.name(point)} lost its worker and is taken up again")
         claim = bench.study.claim(presence.name)
         if claim is not None:

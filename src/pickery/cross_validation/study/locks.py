@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 PATIENCE_S: Final = 60.0
 """How long a lock is waited for. It is held for milliseconds; a holder that was stopped must not stop all others."""
 
+NO_LOCKS: Final = (OSError, NotImplementedError)
+"""What filelock raises where the file system has no locks."""
+
 _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -67,7 +70,7 @@ class FolderLock:
             try:
                 self._lock.acquire(poll_interval=0.01)
                 self.held = True
-            except (Timeout, OSError, NotImplementedError):
+            except (Timeout, *NO_LOCKS):
                 self.held = False
         self._depth += 1
         return self

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from pickery.atomic import write_text
-from pickery.cross_validation.study.locks import host, kernel_lock, machine
+from pickery.cross_validation.study.locks import NO_LOCKS, host, kernel_lock, machine
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -204,7 +204,7 @@ def _taken(path: Path) -> tuple[BaseFileLock | None, bool]:
         lock.acquire()
     except Timeout:
         return None, True
-    except (OSError, NotImplementedError):
+    except NO_LOCKS:
         return None, False
     return lock, True
 
