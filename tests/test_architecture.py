@@ -131,6 +131,16 @@ def test_the_lightning_shells_take_plain_arguments_not_a_configuration() -> None
         assert not rooms_of(path) & {"config", "tracking", "commands", "terminal"}, path
 
 
+def test_picking_needs_no_training_and_no_shell() -> None:
+    for path in files("picking"):
+        assert not reached(path, SHELLS), path
+        allowed = {"config", "tracking", "formats", "preprocess", "model", "evaluation", "plots"}
+        assert rooms_of(path) <= {"errors", "atomic", "decimals", "sharing", "picking", *allowed}, path
+        if path.name in ("candidates.py", "crew.py", "work.py"):
+            # what works, in this process or in others, takes plain arguments
+            assert not rooms_of(path) & {"config", "tracking", "plots"}, path
+
+
 def test_nobody_imports_the_commands_but_the_command_line() -> None:
     for path in ALL_FILES:
         room = path.relative_to(SOURCE).parts[0]
@@ -150,3 +160,18 @@ def test_every_room_is_packaged() -> None:
 def test_files_can_be_read_at_one_go() -> None:
     long = {str(path): count for path in ALL_FILES if (count := len(path.read_text().splitlines())) > 350}
     assert not long
+
+
+def test_the_original_topaz_is_run_from_outside_and_only_one_place_chooses_who_trains() -> None:
+    room = SOURCE / "topaz"
+    knows_settings = {"asked.py", "train.py"}  # the others take plain arguments
+    for path in room.glob("*.py"):
+        assert not reached(path, (*SHELLS, "topaz")), path
+        if path.name not in knows_settings:
+            assert not rooms_of(path) & {"config", "tracking"}, path
+        inside = {name.split(".")[2] for name in imports_of(path) if name.startswith("pickery.training.")}
+        assert not inside & {"fit", "loop", "module", "callbacks", "run"}, f"{path}: that is the other engine"
+    for path in ALL_FILES:
+        if path.parent != room and path != SOURCE / "training" / "run.py":
+            engine = {name for name in imports_of(path) if name.startswith("pickery.topaz.")}
+            assert {name.split(".")[2] for name in engine} <= {"score_map"}, path

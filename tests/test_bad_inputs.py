@@ -272,7 +272,7 @@ def unknown_ending(tiny: TinyData) -> list[str]:
     return picks("picks.xyz", [["1", "2", "3"]])
 
 
-@says("picks.cs is a CryoSPARC .cs file", "export it from CryoSPARC as a STAR file")
+@says("picks.cs has no picks, lacking location/micrograph_path", "give the .cs of the picks")
 def cryosparc_file(tiny: TinyData) -> list[str]:
     np.save("picks.npy", np.zeros(3, [("uid", "<u8"), ("location/center_x_frac", "<f4")]))
     os.rename("picks.npy", "picks.cs")

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from pickery.terminal import Terminal, duration
+from pickery.terminal.picking import PickingTerminal
 from pickery.training.history import Epoch
 
 
@@ -51,3 +52,14 @@ def test_square_brackets_are_not_markup() -> None:
     with Terminal(stream) as terminal:
         terminal.say("data.micrographs=[a,b] [red]x[/red]")
     assert stream.getvalue() == "data.micrographs=[a,b] [red]x[/red]\n"
+
+
+def test_a_pipe_hears_of_a_picking_at_every_tenth_and_not_of_what_was_done_before() -> None:
+    stream = io.StringIO()
+    with PickingTerminal(stream) as terminal:
+        terminal.picking(50, 100, 600, None)
+        for done in range(51, 101):
+            terminal.picking(done, 100, 12 * done, 30.0)
+    lines = stream.getvalue().splitlines()
+    assert lines[0] == "picked 60 of 100 micrographs, 720 picks so far"
+    assert len(lines) == 5

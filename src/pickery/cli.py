@@ -5,7 +5,9 @@ Imports nothing heavy: a mistake in a setting is answered before torch, Lightnin
 
 from __future__ import annotations
 
+import atexit
 import errno
+import gc
 import os
 import re
 import shutil
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
-_RESUMED = ("train", "cross-validate", "preprocess")
+_RESUMED = ("train", "cross-validate", "pick", "preprocess")
 _failed_jobs: list[int] = []
 _main_process: int | None = None
 
@@ -52,6 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     global _main_process
     _main_process = os.getpid()
     _failed_jobs.clear()
+    # leaving Python would else search all that torch and MLflow hold for garbage, a second and a half each time
+    atexit.unregister(gc.freeze)
+    atexit.register(gc.freeze)
     words = list(sys.argv[1:] if arguments is None else arguments)
     command = words[0] if words and words[0] in COMMANDS else None
     try:
@@ -110,9 +115,10 @@ def _command(command: str, words: list[str]) -> int:
     from pickery.config import load
     from pickery.config.flags import split
     from pickery.config.line import for_hydra
+    from pickery.config.positions import named
 
     flags, overrides = split(command, words)
-    line = for_hydra(command, overrides)
+    line = for_hydra(command, named(command, overrides))
     if not flags:
         with load.hydra_errors(command, line):
             composed = load.compose(command, line)
@@ -216,6 +222,8 @@ def _report(error: BaseException, command: str | None, where: str = "") -> int:
         case Exception() if type(error).__name__ in _OF_LAUNCHERS:
             _say(f"{start}{_launchers_words(error, resumes)}")
         case KeyboardInterrupt():
+            if command == "train" and str(error):  # not all engines take up a training where it stopped
+                resumes = f"; {error}"
             _say(f"{start}interrupted{resumes}" if where else f"\n{start}interrupted{resumes}")
             return INTERRUPTED
         case BrokenPipeError():

@@ -22,7 +22,7 @@ OPTIMIZER = [f"cross_validation.parameter=optimizer.{name}" for name in ("learni
         (["tr"], ["train"]),
         (["--v"], ["--version"]),
         (["--completion", ""], ["bash", "zsh", "fish"]),
-        (["help", "p"], ["preprocess"]),
+        (["help", "p"], ["pick", "preprocess"]),
         (["train", "opt"], ["optimizer=", "optimizer."]),
         (["train", "se"], ["seed="]),
         (["train", "model.po"], ["model.pooling="]),

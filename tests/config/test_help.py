@@ -10,6 +10,7 @@ from pickery.config.errors import ConfigError
 from pickery.config.flags import split
 from pickery.config.help import _EXAMPLES, command_help, overview
 from pickery.config.load import check_sweep
+from pickery.config.positions import named
 from pickery.config.schema import SCHEMAS
 from pickery.config.schema.base import as_word
 
@@ -59,7 +60,7 @@ def test_letters_are_bold_only_where_asked_for() -> None:
     ("command", "line"), [(command, line) for command, examples in _EXAMPLES.items() for line, _ in examples]
 )
 def test_every_example_is_a_line_that_works(command: str, line: str) -> None:
-    program, named, *words = shlex.split(line)
-    assert (program, named) == ("pickery", command)
+    program, name, *words = shlex.split(line)
+    assert (program, name) == ("pickery", command)
     _, overrides = split(command, words)
-    assert check_sweep(command, overrides)
+    assert check_sweep(command, named(command, overrides))

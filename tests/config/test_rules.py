@@ -81,6 +81,10 @@ FORBIDDEN: list[tuple[dict[str, object], list[str]]] = [
     ),
     ({"sampler.minibatch_size": 2, "sampler.balance": 0.99}, ["sampler.balance=0.99", "sampler.minibatch_size=2"]),
     (
+        {"sampler.minibatch_size": 8, "sampler.balance": 0.5, "data.negatives": "wrong.star"},
+        ["sampler.balance=0.5", "sampler.minibatch_size=8", "data.negatives", "unlabeled"],
+    ),
+    (
         {"trainer.precision": "16-mixed", "trainer.accelerator": "cpu"},
         ["trainer.precision=16-mixed", "trainer.accelerator=cpu", "bf16-mixed", "trainer.accelerator=gpu"],
     ),
@@ -116,6 +120,8 @@ def test_what_cannot_go_together_is_refused_naming_both_and_a_way_out(
         ("picks", ("a.star", "b.star")),
         ("test_micrographs", "folder"),
         ("test_picks", "folder"),
+        ("negatives", "wrong.star"),
+        ("masks", "folder"),
         ("flip_y", True),
         ("coordinate_scale", 2),
         ("pixel_size", 1.2),
@@ -142,6 +148,8 @@ def test_simulated_defocus_must_rise_in_simulate_too() -> None:
         {"data.folds": 5, "data.fold": 4},
         {"data.test_micrographs": "a", "data.test_picks": "b"},
         {"sampler.minibatch_size": 2, "sampler.balance": 0.01},
+        {"data.negatives": "wrong.star", "loss.negative_weight": 2, "sampler.minibatch_size": 8},
+        {"data.masks": ("carbon.csv", "folder")},
         {"trainer.precision": "16-mixed"},
         {"trainer.precision": "bf16-mixed", "trainer.accelerator": "cpu"},
         {"optimizer.name": "adamw", "optimizer.weight_decay": 0.1},
@@ -164,6 +172,7 @@ def test_the_defaults_are_taken_without_a_word(command: str) -> None:
 WITHOUT_EFFECT: list[tuple[dict[str, object], list[str]]] = [
     ({"loss.objective": "pn", "loss.slack": 3}, ["loss.slack=3", "loss=pn"]),
     ({"loss.objective": "pu", "loss.slack": 0}, ["loss.slack=0", "loss=pu"]),
+    ({"loss.negative_weight": 2}, ["loss.negative_weight=2", "data.negatives"]),
     ({"loss.decoder_unit_scaling": 16}, ["loss.decoder_unit_scaling=16", "loss.autoencoder=0"]),
     (
         {"loss.decoder_unit_scaling": 16, "loss.autoencoder": "auto"},

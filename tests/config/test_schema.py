@@ -28,9 +28,11 @@ BROUGHT = {
     },
     ("optimizer", "adamw"): {"optimizer.weight_decay": "0.01"},
     ("optimizer", "sgd"): {"optimizer.momentum": "0.9"},
+    ("engine", "topaz"): {"engine.executable": "topaz"},
 }
 CHOICE_OF = {
     "data": "source",
+    "engine": "name",
     "model": "architecture",
     "loss": "objective",
     "optimizer": "name",
@@ -41,7 +43,7 @@ OPTIONS = [(group, option) for group in GROUPS if group != "experiment" for opti
 
 
 def test_conf_has_a_folder_for_every_group_of_a_training_and_a_cross_validation() -> None:
-    assert set(GROUPS) == {*catalogue.groups("cross-validate"), "experiment"}
+    assert set(GROUPS) == {*catalogue.groups("cross-validate"), "experiment", "picking"}
     assert set(catalogue.groups("cross-validate")) == {*catalogue.groups("train"), "cross_validation"}
 
 
@@ -59,7 +61,7 @@ def test_a_cross_validation_composes_as_a_training_does_beside_its_own_group() -
 def test_every_option_equals_the_defaults_but_for_what_it_is_for(group: str, option: str) -> None:
     values = yaml.safe_load((catalogue.conf_folder() / group / f"{option}.yaml").read_text(encoding="utf-8"))
     values = values[group] if option == "simulated" else values
-    schema = catalogue.groups("cross-validate")[group]
+    schema = catalogue.groups("pick" if group == "picking" else "cross-validate")[group]
     brought = {
         key.split(".")[1]: word for key, word in BROUGHT.get((group, option), {}).items() if key.startswith(group)
     }
@@ -82,6 +84,9 @@ def test_composed_values_of_a_command_equal_the_defaults(command: str) -> None:
         "preprocess": ["data.micrographs=folder"],
         "simulate": ["simulation.out=folder"],
         "cross-validate": OWN_DATA,
+        "pick": ["picking.model=model.ckpt", "data.micrographs=folder", "picking.out=picks.star"],
+        "score": ["score.picks=picks.star", "score.truth=truth.star", "score.radius=20"],
+        "convert": ["convert.source=picks.txt", "convert.out=picks.star"],
     }.get(command, [])
     for key, value in flat(load(command, required)).items():
         if not any(word.startswith(key) for word in required):

@@ -1,7 +1,16 @@
 import numpy as np
 import pytest
 
-from pickery.data.regions import LabelledRegions, disc_offsets, disc_size, label_map, positive_regions
+from pickery.data.regions import (
+    LabelledRegions,
+    disc_offsets,
+    disc_size,
+    in_runs,
+    label_map,
+    marked_by,
+    positive_regions,
+    runs_of,
+)
 
 
 @pytest.mark.parametrize(("radius", "size"), [(0, 1), (1, 5), (3, 29), (4, 49), (7, 149)])
@@ -44,5 +53,54 @@ def test_regions_are_numbered_through_all_micrographs() -> None:
 
 def test_unlabeled_ranks_are_exactly_the_complement_of_the_positives() -> None:
     regions = make_regions()
-    unlabeled = regions.unlabeled(np.arange(regions.total - len(regions.positives)))
+    unlabeled = regions.unlabeled.numbers(np.arange(len(regions.unlabeled)))
     assert np.array_equal(unlabeled, np.setdiff1d(np.arange(regions.total), regions.positives))
+
+
+def test_runs_are_the_marked_regions_and_nothing_else() -> None:
+    rng = np.random.default_rng(0)
+    for marked in (*(rng.random((7, 9)) < share for share in (0, 0.3, 0.9, 1)), np.zeros((2, 3), bool)):
+        runs = runs_of(marked)
+        assert np.array_equal(marked_by(runs, marked.shape), marked)
+        assert np.array_equal(in_runs(np.arange(marked.size), runs), marked.ravel())
+        assert np.diff(runs.ravel()).min(initial=1) >= 1
+
+
+def masked_regions() -> tuple[LabelledRegions, np.ndarray, np.ndarray, np.ndarray]:
+    """Give three micrographs with picks, negatives that touch them, and masks; and what each region is, as images."""
+    rng = np.random.default_rng(3)
+    shapes = [(12, 15), (20, 10), (9, 9)]
+    points = [rng.uniform(0, 10, (3, 2)), np.empty((0, 2)), rng.uniform(0, 8, (1, 2))]
+    negatives = [points[0] + 2, rng.uniform(0, 10, (4, 2)), np.empty((0, 2))]
+    masks = [rng.random(shape) < share for shape, share in zip(shapes, (0.3, 0, 0.6), strict=True)]
+    regions = LabelledRegions.label(
+        [0, 200, 500], shapes, points, 2, negatives=negatives, masked=[runs_of(mask) for mask in masks]
+    )
+    near = [label_map(xy, shape, 2) for xy, shape in zip(points, shapes, strict=True)]
+    refused = [label_map(xy, shape, 2) for xy, shape in zip(negatives, shapes, strict=True)]
+    flat = [np.concatenate([image.ravel() for image in images]) for images in (near, refused, masks)]
+    return regions, flat[0], flat[1], flat[2]
+
+
+def test_every_region_is_one_of_positive_negative_unlabeled_and_masked() -> None:
+    regions, near, refused, masked = masked_regions()
+    assert np.array_equal(regions.positives, np.flatnonzero(near & ~masked))
+    assert np.array_equal(regions.negatives, np.flatnonzero(refused & ~near & ~masked))
+    assert np.array_equal(in_runs(np.arange(regions.total), regions.masked), masked)
+    ranks = np.arange(len(regions.unlabeled))
+    assert np.array_equal(regions.unlabeled.numbers(ranks), np.flatnonzero(~near & ~refused & ~masked))
+    assert np.array_equal(regions.unmasked.numbers(np.arange(len(regions.unmasked))), np.flatnonzero(~masked))
+    assert regions.contested == np.count_nonzero(near & refused & ~masked) > 0
+
+
+def test_the_observed_fraction_is_of_the_regions_that_are_not_masked() -> None:
+    regions, near, _, masked = masked_regions()
+    assert regions.observed == np.count_nonzero(near & ~masked) / np.count_nonzero(~masked)
+
+
+def test_masks_of_many_large_micrographs_need_little_memory() -> None:
+    carbon = np.zeros((1024, 1024), bool)
+    carbon[:, :300] = True
+    carbon[700:, :] = True
+    bytes_each = runs_of(carbon).nbytes
+    assert bytes_each * 10_000 < 200e6

@@ -1,3 +1,4 @@
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,39 @@ def test_matching_is_one_to_one_near_and_of_the_lowest_total_cost(predictions, t
     costs = np.minimum(0, ((predictions[:, None] - targets) ** 2).sum(-1) - radius**2)
     lowest = costs[linear_sum_assignment(costs)].sum() if costs.size else 0.0
     assert (distance[hit] ** 2 - radius**2).sum() == pytest.approx(lowest, rel=1e-9, abs=1e-9)
+
+
+@settings(deadline=None, max_examples=60)
+@given(predictions=points(5), targets=points(4), radius=st.sampled_from([0.5, 3.0, 8.0, 40.0]))
+def test_no_pairing_at_all_costs_less(predictions, targets, radius):
+    """Every way to give each target a pick or none is tried, one after the other."""
+    assignment, distance = match(predictions, targets, radius)
+    costs = np.minimum(0, ((predictions[:, None] - targets) ** 2).sum(-1) - radius**2)
+    places = [*range(len(predictions)), *[None] * len(targets)]
+    every = {
+        sum(costs[pick, target] for target, pick in enumerate(picks) if pick is not None)
+        for picks in permutations(places, len(targets))
+    }
+    hit = assignment >= 0
+    assert (distance[hit] ** 2 - radius**2).sum() == pytest.approx(min(every), rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.parametrize("radius", [3.0, 8.0, 25.0])
+def test_a_crowd_is_matched_at_the_lowest_total_cost(radius):
+    rng = np.random.default_rng(int(radius))
+    targets = rng.uniform(0, 200, (150, 2))
+    predictions = np.concatenate([targets[:120] + rng.normal(scale=4, size=(120, 2)), rng.uniform(0, 200, (90, 2))])
+    assignment, distance = match(predictions, targets, radius)
+    costs = np.minimum(0, ((predictions[:, None] - targets) ** 2).sum(-1) - radius**2)
+    hit = assignment >= 0
+    assert hit.sum() > 30
+    assert (distance[hit] ** 2 - radius**2).sum() == pytest.approx(costs[linear_sum_assignment(costs)].sum())
+
+
+def test_a_near_pair_gives_way_where_two_pairs_together_are_closer():
+    # greedily, the pick at 6 would take the target at 5 and leave the pick at 0 without one
+    assert match([[0.0, 0], [6.0, 0]], [[5.0, 0], [11.0, 0]], 8)[0].tolist() == [0, 1]
+    assert match([[4.0, 0], [4.5, 0]], [[5.0, 0]], 6)[0].tolist() == [-1, 0]
 
 
 def test_a_distance_of_exactly_the_radius_does_not_match():

@@ -43,6 +43,36 @@ def test_equals_taking_picks_one_by_one_with_ties_and_plateaus(scores, radius, t
     np.testing.assert_array_equal(kept, scores[points[:, 1], points[:, 0]])
 
 
+@settings(deadline=None, max_examples=100)
+@given(
+    scores=shapes.flatmap(
+        lambda shape: hnp.arrays(np.float32, shape, elements=few_values | any_values | st.just(-np.inf))
+    ),
+    radius=st.sampled_from([0, 0.5, 1, 1.5, 23, 24, 33.9, 60]),
+    threshold=st.sampled_from([-1e30, -1.5, 0.0]),
+)
+def test_equals_taking_picks_one_by_one_where_some_regions_are_barred_and_discs_reach_beyond_the_map(
+    scores, radius, threshold
+):
+    points, kept = suppress(scores, radius, threshold)
+    np.testing.assert_array_equal(points, one_by_one(scores, radius, threshold))
+    assert np.isfinite(kept).all()
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 200), (200, 1), (3, 97)])
+@pytest.mark.parametrize("radius", [0, 1, 4, 12, 250])
+def test_equals_taking_picks_one_by_one_on_strips_that_are_all_border(shape, radius):
+    scores = np.random.default_rng(radius).integers(-4, 5, shape).astype(np.float32)
+    np.testing.assert_array_equal(suppress(scores, radius, -3)[0], one_by_one(scores, radius, -3))
+
+
+def test_a_map_that_is_the_same_everywhere_is_taken_from_its_first_corner():
+    scores = np.zeros((31, 47), dtype=np.float32)
+    np.testing.assert_array_equal(suppress(scores, 4)[0], one_by_one(scores, 4, -np.inf))
+    assert suppress(scores, 4)[0][0].tolist() == [0, 0]
+    assert suppress(scores, 100)[0].tolist() == [[0, 0]]
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_equals_taking_picks_one_by_one_on_a_rough_map_with_ties(seed):
     rng = np.random.default_rng(seed)

@@ -132,7 +132,7 @@ def test_micrographs_that_an_earlier_run_skipped_are_left_out_with_a_warning(fol
         ("nowhere/missing.mrc", "there is no folder"),
         ("sq1/a.xml", r"no known kind: .*\.mrc.*\.star"),
         ("picks.box", "lists no micrographs: give"),
-        ("job.cs", "CryoSPARC .cs file, which is not read: export it from CryoSPARC as a STAR"),
+        ("job.cs", r"cannot be read as a CryoSPARC \.cs file"),
         ("gone.txt", r"lists 2 of 3 files that do not exist, the first of them sq1/x\.mrc"),
         ("picks.txt", "has no column path"),
         ("columns.csv", "has no column path"),

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pickery.errors import InputError
+from pickery.errors import InputError, PickeryWarning
 from pickery.formats.micrographs import MicrographFile
-from pickery.formats.picks import PickTable, assign_picks, read_picks, write_picks
+from pickery.formats.picks import MicrographPicks, PickTable, assign_picks, read_picks, write_picks
 
 OPTICS = """
 # version 30001
@@ -29,16 +29,12 @@ opticsGroup1 1 1.500000
 COORDINATES = "loop_\n_rlnCoordinateX #1\n_rlnCoordinateY #2\n"
 SCORED = f"{COORDINATES}_rlnAutopickFigureOfMerit #3\n"
 NAMED = f"{SCORED}_rlnMicrographName #4\n"
+CBOX = "data_cryolo\n\nloop_\n" + "_CoordinateX\n_CoordinateY\n_CoordinateZ\n_Width\n_Height\n_Confidence\n"
 
 
 def rows(table: PickTable) -> list[tuple[str, float, float, float | None]]:
     score = [None if np.isnan(value) else float(value) for value in table.score]
     return list(zip(table.micrograph, table.x.tolist(), table.y.tolist(), score, strict=True))
-
-
-def table_of(micrograph: list[str], points: list[tuple[float, float]], score: list[float] | None = None) -> PickTable:
-    x, y = np.array(points, np.float64).reshape(-1, 2).T
-    return PickTable(tuple(micrograph), x, y, np.array(score if score else [np.nan] * len(x), np.float64), "here")
 
 
 @pytest.mark.parametrize(
@@ -103,6 +99,54 @@ def test_box_is_its_centre_in_the_micrograph_of_the_file_name(tmp_path: Path) ->
         ("b", 1, 1, 0.7),
         ("b", 2, 2, None),
     ]
+
+
+def test_fifth_column_of_emans_own_boxes_is_a_mode_and_no_score(tmp_path: Path) -> None:
+    (tmp_path / "a.box").write_text("0 0 2 2 -3\n1 1 2 2 0\n")
+    (tmp_path / "b.box").write_text("0 0 2 2 -3.0\n")
+    assert [score for *_, score in rows(read_picks(str(tmp_path)))] == [None, None, -3.0]
+
+
+def test_eman2_info_holds_centres(tmp_path: Path) -> None:
+    (tmp_path / "May08_03.05.02_info.json").write_text('{"ctf": [], "boxes": [[1, 2.5, "manual"], [3, 4, "x", 0.7]]}')
+    assert rows(read_picks(str(tmp_path))) == [("May08_03.05.02", 1, 2.5, None), ("May08_03.05.02", 3, 4, None)]
+
+
+def test_cbox_is_its_centre_and_says_that_it_holds_more_than_was_picked(tmp_path: Path) -> None:
+    (tmp_path / "a.cbox").write_text(
+        f"data_global\n\n_cbox_format_version 1.0\n\n{CBOX}1 2 <NA> 4 6 0.5\n3 4 <NA> 2 2 <NA>\n"
+    )
+    assert rows(read_picks(str(tmp_path / "a.cbox"))) == [("a", 3, 5, 0.5), ("a", 4, 5, None)]
+    (tmp_path / "b.cbox").write_text(f"{CBOX}1 2 <NA> 4 6 0.2\n")
+    with pytest.warns(PickeryWarning, match=r"boxes below its threshold \(0\.3 unless changed\)") as caught:
+        read_picks(f"{tmp_path}/*.cbox")
+    assert len(caught) == 1
+
+
+def test_segments_of_filaments_are_taken_as_particles_with_a_warning(tmp_path: Path) -> None:
+    text = f"data_\n{COORDINATES}_rlnMicrographName #3\n_rlnHelicalTubeID #4\n1 2 a.mrc 1\n"
+    (tmp_path / "p.star").write_text(text)
+    with pytest.warns(PickeryWarning, match="filaments are not supported"):
+        assert rows(read_picks(str(tmp_path / "p.star"))) == [("a.mrc", 1, 2, None)]
+
+
+def test_stated_kind_counts_more_than_the_ending(tmp_path: Path) -> None:
+    (tmp_path / "a.box").write_text("0 0 2 2\n")
+    (tmp_path / "a.txt").write_text("0 0 2 2\n")
+    (tmp_path / "notes.star").write_text("data_\n")
+    assert rows(read_picks(str(tmp_path), format="box")) == [("a", 1, 1, None)]
+    (tmp_path / "b.boxes").write_text("0 0 2 2\n")
+    assert rows(read_picks(str(tmp_path / "b.boxes"), format="box")) == [("b.boxes", 1, 1, None)]
+
+
+def test_list_beside_the_files_that_it_lists_does_not_mean_them_twice(tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / f"{name}_autopick.star").write_text(f"data_\n{SCORED}1 2 0.5\n")
+    (tmp_path / "autopick.star").write_text(
+        "data_coordinate_files\nloop_\n_rlnMicrographName\n_rlnMicrographCoordinates\n"
+        f"m/a.mrc {tmp_path}/a_autopick.star\n"
+    )
+    assert sorted(read_picks(str(tmp_path)).micrograph) == ["b", "m/a.mrc"]
 
 
 @pytest.mark.parametrize("file_name", ["mic_1_autopick.star", "mic_1_manualpick.star", "mic_1.star"])
@@ -172,9 +216,27 @@ TABLE = "image_name\tx_coord\ty_coord\na\t1\t2\n"
         ("p.box", "1 2 3 4\n1 2 3\n", "3 values in row 2"),
         ("p.box", "1 2 3 4\n1 2 3 z\n", r"height in row 2 \(line 2\) is 'z'"),
         ("p.box", "1 2 -3 4\n", "negative size"),
-        ("p.cs", "", "CryoSPARC .cs file, which is not read: export it from CryoSPARC as a STAR"),
-        ("p.json", "{}", r"EMAN2 .json file, which is not read: write \.box files"),
-        ("p.CBOX", "", r"crYOLO .cbox file, which is not read: give the \.box files"),
+        ("p.box", "1 2 3 4 -1\n1 2 3 4 -2\n", "holds filaments, which are not supported"),
+        ("p.cs", "", r"cannot be read as a CryoSPARC \.cs file \(it begins as no \.cs does\)"),
+        ("p.json", "{}", r"no list 'boxes': give the NAME_info\.json"),
+        ("p.json", "{", r"cannot be read as an EMAN2 \.json file"),
+        ("p.json", "[" * 100_000, "lists within lists without end"),
+        (
+            "p.json",
+            '{"boxes": [[1, 2, "manual"], [1, "a"]]}',
+            r'box 2 is \[1, "a"\], which does not begin with the numbers',
+        ),
+        ("p.json", '{"boxes": [[1, true]]}', "box 1 is"),
+        ("p.json", '{"boxes": [[1, 1e999]]}', "box 1 is"),
+        ("p.json", '{"boxes": [[NaN, 1]]}', "box 1 is"),
+        ("p.json", '{"boxes": [[1, ' + "9" * 400 + "]]}", "box 1 is"),
+        ("p.json", '{"boxes": []}', "holds no picks"),
+        ("p.CBOX", "", "no table with _CoordinateX, _CoordinateY, _Width, _Height: give the .cbox file"),
+        ("p.cbox", f"{CBOX}1 2 <NA> 4\n", r"4 values in row 1 \(line 10\)"),
+        ("p.cbox", f"{CBOX}1 2 <NA> 4 z 0.5\n", r"Height in row 1 \(line 10\) is 'z'"),
+        ("p.cbox", f"{CBOX}1 2 <NA> 4 -4 0.5\n", "negative size"),
+        ("p.cbox", f"{CBOX}1 2 17 4 4 0.5\n", "holds boxes in a tomogram, which are not supported"),
+        ("p.cbox", f"{CBOX.replace('_CoordinateZ', '_filamentid')}1 2 17 4 4 0.5\n", "holds filaments, which are not"),
         ("p.xml", "<xml>", r"of no known kind: give one that ends in \.txt"),
     ],
 )
@@ -223,8 +285,18 @@ def test_list_that_lists_a_list_is_refused(tmp_path: Path) -> None:
         st.binary(max_size=300),
         st.text(alphabet="data_loop\n #rlnCoordinateXY0.9\t,'\"-e\r", max_size=200).map(str.encode),
     ),
-    ending=st.sampled_from([".txt", ".csv", ".star", ".box", ".cs", ".json", ""]),
-    start=st.sampled_from([b"", TABLE.encode(), f"data_\n{NAMED}".encode(), b"1 2 3 4\n"]),
+    ending=st.sampled_from([".txt", ".csv", ".star", ".box", ".cs", ".json", ".cbox", ""]),
+    start=st.sampled_from(
+        [
+            b"",
+            TABLE.encode(),
+            f"data_\n{NAMED}".encode(),
+            b"1 2 3 4\n",
+            b'{"boxes": [[1, 2',
+            CBOX.encode(),
+            b"\x93NUMPY",
+        ]
+    ),
 )
 def test_junk_raises_nothing_but_input_errors(content: bytes, ending: str, start: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -242,48 +314,6 @@ def test_junk_raises_nothing_but_input_errors(content: bytes, ending: str, start
         assert np.isfinite(table.y).all()
 
 
-NAMES = st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "S"]), min_size=1, max_size=12)
-NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
-
-
-@settings(max_examples=100, deadline=None)
-@given(
-    picks=st.lists(st.tuples(NAMES, NUMBERS, NUMBERS, NUMBERS | st.just(np.nan)), min_size=1, max_size=8),
-    ending=st.sampled_from([".txt", ".tsv", ".csv", ".CSV"]),
-)
-def test_what_is_written_is_read_back_to_the_last_bit(
-    picks: list[tuple[str, float, float, float]], ending: str
-) -> None:
-    # a name that ends like an image is a path, and loses its ending: see the next test
-    names = [f"{name}_" for name, *_ in picks]
-    table = table_of(names, [(x, y) for _, x, y, _ in picks], [score for *_, score in picks])
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"p{ending}"
-        write_picks(path, table)
-        again = read_picks(str(path))
-        assert list(Path(folder).iterdir()) == [path]
-    assert again.micrograph == table.micrograph
-    for written, read in ((table.x, again.x), (table.y, again.y), (table.score, again.score)):
-        np.testing.assert_array_equal(read, written)
-
-
-def test_paths_are_written_as_topaz_names_unless_two_would_be_one(tmp_path: Path) -> None:
-    table = table_of(["job/a.mrc", "sq1/b.mrc", "sq2/b.mrc", "sq3/c"], [(1, 2), (3, 4), (5, 6), (7, 8.5)])
-    write_picks(tmp_path / "p.txt", table)
-    assert (tmp_path / "p.txt").read_text() == (
-        "image_name\tx_coord\ty_coord\na\t1\t2\nsq1/b.mrc\t3\t4\nsq2/b.mrc\t5\t6\nsq3/c\t7\t8.5\n"
-    )
-
-
-def test_kind_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    for name in ("p.cs", "p.xyz"):
-        with pytest.raises(InputError, match=rf"{name} cannot be written: .*\.csv"):
-            write_picks(tmp_path / name, table_of(["a"], [(1, 2)]))
-    (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="cannot be written"):
-        write_picks(tmp_path / "file" / "p.txt", table_of(["a"], [(1, 2)]))
-
-
 @pytest.mark.parametrize("ending", [".txt", ".star"])
 def test_hundred_thousand_picks_are_read_and_assigned_within_seconds(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"p{ending}"
@@ -292,8 +322,8 @@ def test_hundred_thousand_picks_are_read_and_assigned_within_seconds(tmp_path: P
         body = "".join(f"{x:.6f} {y:.6f} 0.5 job/mic_{i // 200}.mrc\n" for i, (x, y) in enumerate(points))
         path.write_text(f"data_particles\n{NAMED}{body}")
     else:
-        names = [f"mic_{index // 200}" for index in range(len(points))]
-        write_picks(path, PickTable(tuple(names), points[:, 0], points[:, 1], np.zeros(len(points)), ""))
+        groups = np.split(points, 500)
+        write_picks(path, [MicrographPicks(f"mic_{i}", group, np.zeros(200)) for i, group in enumerate(groups)])
     micrographs = [MicrographFile(f"mic_{index}", Path(f"/project/mic_{index}.mrc")) for index in range(500)]
     start = time.perf_counter()
     assigned = assign_picks(read_picks(str(path)), micrographs, {m.name: (4000, 4000) for m in micrographs})

@@ -5,7 +5,7 @@ from matplotlib.collections import EllipseCollection
 from matplotlib.colors import to_rgb
 from scipy.ndimage import gaussian_filter
 
-from pickery.plots import plot_picks, save_figure
+from pickery.plots import plot_picked, plot_picks, save_figure
 from pickery.plots.picks import EXTRAS, HITS, MISSES
 
 RNG = np.random.default_rng(0)
@@ -97,3 +97,23 @@ def test_degenerate_images_and_long_names_draw_without_a_warning(tmp_path):
     drawn(plot_picks(np.zeros((30, 30)), [], [], [], radius=3, title="name_" * 60), tmp_path)
     drawn(plot_picks(np.full((1, 1), 7.0), [[0, 0]], [], [], radius=0.5), tmp_path)
     drawn(plot_picks(IMAGE[:, :10], [], [[5, 5]], [], radius=3, pixel_size_angstrom=1.0), tmp_path)
+
+
+def test_picks_alone_are_circled_and_what_was_left_out_is_shown(tmp_path, crowding):
+    points = RNG.uniform(0, 60, (9, 2))
+    left_out = np.zeros(IMAGE.shape, bool)
+    left_out[:, :20] = True
+    figure = drawn(
+        plot_picked(IMAGE, points, radius=4, smoothing_px=0, left_out=left_out, pixel_size_angstrom=8), tmp_path
+    )
+    np.testing.assert_array_equal(circles(figure, "picks").get_offsets(), points)
+    assert legend(figure) == ["9 picks", "left out"]
+    shade = figure.axes[0].images[1].get_array()[..., 3]
+    assert (shade > 0).tolist() == left_out.tolist()
+    assert not crowding(figure)
+
+
+@pytest.mark.parametrize("left_out", [None, np.zeros(IMAGE.shape, bool)])
+def test_a_micrograph_without_picks_is_drawn(tmp_path, left_out):
+    figure = drawn(plot_picked(IMAGE, np.zeros((0, 2)), radius=4, left_out=left_out), tmp_path)
+    assert legend(figure)[0] == "0 picks"

@@ -64,3 +64,33 @@ def test_the_order_of_the_micrographs_does_not_matter() -> None:
 def test_a_second_evaluation_begins_anew() -> None:
     judged = judge(4)
     assert evaluate(MODEL, judged, IMAGES, LABELS) == evaluate(MODEL, judged, IMAGES, LABELS)
+
+
+MASK = np.zeros(SHAPE, bool)
+MASK[:, :30] = True
+
+
+@pytest.mark.parametrize("stride", [1, 4])
+def test_masked_regions_are_left_out_of_the_figures_and_nothing_is_picked_there(stride: int) -> None:
+    picks = PickLevel(extraction_radius=4, match_radius=4, score_threshold=-6)
+
+    def mask(index: int) -> np.ndarray | None:
+        return MASK if index == 0 else None
+
+    points = [POINTS[0][1:], POINTS[1]]  # the first pick lies in the mask
+    labels = [LABELS[0] & ~MASK, LABELS[1]]
+    judged = HeldOutEvaluation(names=("a", "b"), points=points, stride=stride, pi=0.02, picks=picks, mask=mask)
+    figures = evaluate(MODEL, judged, IMAGES, labels)
+    full = [np.asarray(score_map(MODEL, image))[::stride, ::stride] for image in IMAGES]
+    kept = [~MASK[::stride, ::stride], np.ones_like(full[1], bool)]
+    scores = np.concatenate([scores[keep] for scores, keep in zip(full, kept, strict=True)])
+    wanted = np.concatenate([label[::stride, ::stride][keep] for label, keep in zip(labels, kept, strict=True)])
+    expected = region_metrics(scores, wanted, pi=0.02, observed=float(wanted.mean()))
+    assert figures["auprc"] == expected.auprc
+    assert figures["precision"] == expected.precision
+    assert judged.pick_metrics is not None
+    assert judged.pick_metrics.targets == 2
+    found = judged.candidates[0].points
+    assert len(found)
+    assert (found[:, 0] >= 30).all()
+    assert (judged.candidates[1].points[:, 0] < 30).any()

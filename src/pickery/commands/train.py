@@ -32,9 +32,10 @@ def train(config: TrainConfig, terminal: Terminal) -> Path:
     from pickery.training.choices import pretrained_hash, training_device
     from pickery.training.division import gather
     from pickery.training.inputs import simulated_data
-    from pickery.training.run import run_training
+    from pickery.training.run import engine_version, run_training
 
-    training_device(config)  # what it and the weights lack is said before hours of preparing micrographs
+    training_device(config)  # what it, the engine and the weights lack is said before hours of preparing micrographs
+    engine_version(config)
     pretrained = pretrained_hash(config)
     data = gather(config, terminal, simulated=simulated_data(config, terminal))
     done = run_training(config, data, pretrained, terminal)

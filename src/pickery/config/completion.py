@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pickery.config.commands import COMMANDS
+from pickery.config.commands import COMMANDS, NAMES
 from pickery.config.errors import ConfigError
 
 FILES = ":files"
@@ -121,11 +121,24 @@ def complete(line: Sequence[str]) -> list[str]:
         found = []
     elif word.startswith("-"):
         found = list(_FLAGS)
+    elif _wants_name(before[0], before[1:], word):
+        found = [FILES]
     elif "=" in word:
         found = list(_values(before[0], word))
     else:
         found = list(_names(before[0], word, before[1:]))
     return [FILES] if FILES in found else [candidate for candidate in found if candidate.startswith(word)]
+
+
+def _wants_name(command: str, before: Sequence[str], word: str) -> bool:
+    """Whether a command that begins with names of files lacks one, and this is not the beginning of a setting."""
+    if command not in NAMES or "=" in word:
+        return False
+    from pickery.config import catalogue
+
+    given = [other for other in before if "=" not in other and not other.startswith("-")]
+    begun = any(key.startswith(word) for key in catalogue.settings(command)) and "." in word
+    return len(given) < len(NAMES[command]) and not begun and word not in catalogue.settings(command)
 
 
 def _names(command: str, word: str, before: Sequence[str]) -> Iterator[str]:

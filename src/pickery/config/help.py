@@ -9,7 +9,7 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pickery.config.commands import COMMANDS
+from pickery.config.commands import COMMANDS, NAMES
 from pickery.config.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -25,6 +25,10 @@ _EXAMPLES: Mapping[str, Sequence[tuple[str, str]]] = {
             "with other settings than the default ones",
         ),
         (f"pickery train --multirun {_OWN_DATA} loss=pu,ge_binomial", "several trainings, one after the other"),
+        (
+            f"pickery train {_OWN_DATA} engine=topaz engine.executable=/path/to/topaz",
+            "the same training by the original Topaz, tracked beside the others",
+        ),
         (f"pickery train --cfg job {_OWN_DATA}", "print all settings instead of training"),
     ),
     "cross-validate": (
@@ -45,6 +49,36 @@ _EXAMPLES: Mapping[str, Sequence[tuple[str, str]]] = {
             "'cross_validation.values=[[0.0001,0.001],[0,0.01]]' cross_validation.workers=2",
             "two settings in every combination, two trainings at a time",
         ),
+    ),
+    "pick": (
+        (
+            "pickery pick picking.model=runs/train-mine data.micrographs=micrographs picking.out=picks.star",
+            "with the model of a run; preprocessing and threshold are the model's own",
+        ),
+        (
+            "pickery pick picking.model=resnet16_u64 picking.downsample=8 picking.threshold=0 "
+            "data.particle_diameter=180 data.micrographs=micrographs picking.out=picked picking.format=box",
+            "with one of Topaz's own detectors, one file a micrograph",
+        ),
+        (
+            "pickery pick picking.model=models:/mine@best data.micrographs=exposures.cs picking.out=picks.cs "
+            "picking.threshold=-1 picking.pictures=5",
+            "with a registered model, for CryoSPARC; picks of another threshold take no scoring again",
+        ),
+    ),
+    "score": (
+        (
+            "pickery score score.picks=picks.star score.truth=manual.star score.radius=20",
+            "the picks of any program against particles picked by hand",
+        ),
+    ),
+    "convert": (
+        (
+            "pickery convert picks.txt picks.star convert.coordinate_scale=8",
+            "Topaz's table of micrographs shrunk by 8",
+        ),
+        ("pickery convert picks.star picks.cs convert.micrographs=exposures.cs", "for CryoSPARC, with its ids"),
+        ("pickery convert runs/train-mine/model.ckpt model.sav", "for topaz extract"),
     ),
     "preprocess": (
         ("pickery preprocess data.micrographs=micrographs preprocess.downsample=8", "a folder of micrographs"),
@@ -205,7 +239,7 @@ def command_help(
 def _introduce(page: Page, command: str) -> None:
     page.wrapped(f"pickery {command}: {COMMANDS[command]}.", 0)
     page.line()
-    page.command_line(f"pickery {command} [group=option] [group.key=value] ...")
+    page.command_line(" ".join(("pickery", command, *NAMES.get(command, ()), "[group=option] [group.key=value] ...")))
     page.line()
     page.line("Examples")
     for line, meaning in _EXAMPLES[command]:

@@ -17,8 +17,11 @@ from pickery.config.line import for_hydra
 from pickery.config.schema import (
     SCHEMAS,
     Config,
+    ConvertConfig,
     CrossValidateConfig,
+    PickConfig,
     PreprocessConfig,
+    ScoreConfig,
     Settings,
     SimulateConfig,
     TrainConfig,
@@ -38,6 +41,12 @@ def load(command: Literal["train"], overrides: Sequence[str] = ()) -> TrainConfi
 @overload
 def load(command: Literal["cross-validate"], overrides: Sequence[str] = ()) -> CrossValidateConfig: ...
 @overload
+def load(command: Literal["pick"], overrides: Sequence[str] = ()) -> PickConfig: ...
+@overload
+def load(command: Literal["score"], overrides: Sequence[str] = ()) -> ScoreConfig: ...
+@overload
+def load(command: Literal["convert"], overrides: Sequence[str] = ()) -> ConvertConfig: ...
+@overload
 def load(command: Literal["preprocess"], overrides: Sequence[str] = ()) -> PreprocessConfig: ...
 @overload
 def load(command: Literal["simulate"], overrides: Sequence[str] = ()) -> SimulateConfig: ...
@@ -51,7 +60,7 @@ def load(command: str, overrides: Sequence[str] = ()) -> Config:
     Parameters
     ----------
     command
-        ``"train"``, ``"cross-validate"``, ``"preprocess"``, ``"simulate"`` or ``"ui"``.
+        One of `SCHEMAS`.
     overrides
         Words as on the command line: ``group=option`` and ``group.key=value``.
 

@@ -9,11 +9,23 @@ from collections.abc import Iterator
 
 from pickery.config.rules_cross_validation import errors as errors_of_cross_validation
 from pickery.config.rules_cross_validation import warnings as warnings_of_cross_validation
+from pickery.config.rules_engine import cross_validation as engine_of_cross_validation
+from pickery.config.rules_picks import (
+    convert,
+    convert_without_effect,
+    picking,
+    picking_without_effect,
+    score,
+    score_without_effect,
+)
 from pickery.config.rules_training import MICROGRAPHS, advice, simulation, unused, without_effect
 from pickery.config.rules_training import errors as errors_of_training
 from pickery.config.schema import (
+    ConvertConfig,
     CrossValidateConfig,
+    PickConfig,
     PreprocessConfig,
+    ScoreConfig,
     Settings,
     SimulateConfig,
     TrainConfig,
@@ -28,8 +40,15 @@ def errors(config: Settings) -> Iterator[str]:
     match config:
         case CrossValidateConfig():
             yield from errors_of_cross_validation(config)
+            yield from engine_of_cross_validation(config)
         case TrainConfig():
             yield from errors_of_training(config)
+        case PickConfig():
+            yield from picking(config)
+        case ScoreConfig():
+            yield from score(config)
+        case ConvertConfig():
+            yield from convert(config)
         case PreprocessConfig(data=data) if data.micrographs is None:
             yield f"data.micrographs is missing: {MICROGRAPHS}"
         case SimulateConfig():
@@ -50,6 +69,12 @@ def warnings(config: Settings) -> Iterator[str]:
             yield from unused(config, without_effect(config))
             if config.preprocess.method == "affine" or config.preprocess.pixel_sampling == 1:
                 yield from unused(config, {"seed": "without a preprocess.pixel_sampling above 1"})
+        case PickConfig():
+            yield from unused(config, picking_without_effect(config))
+        case ScoreConfig():
+            yield from unused(config, score_without_effect(config))
+        case ConvertConfig():
+            yield from unused(config, convert_without_effect(config))
         case UiConfig():
             yield from _ui(config)
 

@@ -6,11 +6,22 @@ from collections.abc import Iterator, Mapping
 from functools import reduce
 from typing import Any
 
+from pickery.config import rules_engine
 from pickery.config.catalogue import settings
 from pickery.config.schema import PreprocessConfig, Settings, SimulateConfig, TrainConfig, command_of
 from pickery.config.schema.base import as_word
 
-_OF_FILES = ("micrographs", "picks", "test_micrographs", "test_picks", "flip_y", "coordinate_scale", "pixel_size")
+_OF_FILES = (
+    "micrographs",
+    "picks",
+    "negatives",
+    "masks",
+    "test_micrographs",
+    "test_picks",
+    "flip_y",
+    "coordinate_scale",
+    "pixel_size",
+)
 MICROGRAPHS = "give the micrographs, such as data.micrographs=FOLDER."
 _EXPECTED = (
     "it is the average number of particles actually present in one micrograph, labelled or not. Count them in two or "
@@ -26,6 +37,7 @@ def errors(config: TrainConfig) -> Iterator[str]:
     yield from _network(config)
     yield from _minibatch(config)
     yield from _device(config)
+    yield from rules_engine.errors(config, held_out=holds_out(config))
     yield from simulation(config)
 
 
@@ -122,10 +134,14 @@ def _network(config: TrainConfig) -> Iterator[str]:
 
 def _minibatch(config: TrainConfig) -> Iterator[str]:
     sampler = config.sampler
-    if sampler.minibatch_size - max(1, round(sampler.balance * sampler.minibatch_size)) < 1:
+    positives = max(1, round(sampler.balance * sampler.minibatch_size))
+    labelled = positives if config.data.negatives is None else 2 * positives
+    if sampler.minibatch_size <= labelled:
+        beside = "" if labelled == positives else ", with as many negative patches (data.negatives) as positive ones"
         yield (
             f"sampler.balance={sampler.balance:g} of sampler.minibatch_size={sampler.minibatch_size} leaves no "
-            "unlabeled patch: write a smaller sampler.balance, such as 0.0625, or a larger sampler.minibatch_size."
+            f"unlabeled patch{beside}: write a smaller sampler.balance, such as 0.0625, or a larger "
+            "sampler.minibatch_size."
         )
 
 
@@ -171,6 +187,8 @@ def _without_effect(config: TrainConfig) -> Iterator[tuple[str, str]]:
     loss, optimizer, data, tracking = config.loss, config.optimizer, config.data, config.tracking
     if loss.objective in ("pn", "pu"):
         yield "loss.slack", f"with loss={loss.objective}, which has no expectation term"
+    if data.negatives is None:
+        yield "loss.negative_weight", "without data.negatives"
     if loss.autoencoder == 0 or (loss.autoencoder == "auto" and is_resnet(config)):
         given = "loss.autoencoder=0" if loss.autoencoder == 0 else f"model={config.model.architecture}"
         yield "loss.decoder_unit_scaling", f"with {given}, which has no decoder"
@@ -191,6 +209,7 @@ def _without_effect(config: TrainConfig) -> Iterator[tuple[str, str]]:
     else:
         yield "data.unpicked", "with data=simulated: each of its micrographs has picks"
         yield "preprocess.skip_bad", "with data=simulated: none of its micrographs is bad"
+    yield from rules_engine.without_effect(config)
     if (radius := config.evaluation.extraction_radius) is not None:
         yield "data.particle_diameter", f"with evaluation.extraction_radius={radius}, which it would have set"
     if not tracking.enabled:

@@ -31,7 +31,7 @@ from pickery.training.division import TrainingData, divide
 from pickery.training.fit import check
 from pickery.training.inputs import Collected, collect, simulated_data
 from pickery.training.listener import Listener, Silence
-from pickery.training.run import tracking_options, write_config
+from pickery.training.run import engine_version, tracking_options, write_config
 from pickery.training.run_folder import (
     RECORD,
     default_folder,
@@ -43,6 +43,16 @@ from pickery.training.run_folder import (
 
 LOCK = ".cross_validation.lock"
 SUMMARY = "summary.json"
+OF_FILES = (
+    "micrographs",
+    "picks",
+    "negatives",
+    "masks",
+    "test_micrographs",
+    "test_picks",
+    "flip_y",
+    "coordinate_scale",
+)
 
 
 class Shelf:
@@ -55,11 +65,7 @@ class Shelf:
     def data(self, config: TrainConfig, listener: Listener) -> TrainingData:
         """Give the data of one training."""
         settings = config.model_dump(mode="json")
-        of_files = {
-            name: value
-            for name, value in settings["data"].items()
-            if name in ("micrographs", "picks", "test_micrographs", "test_picks", "flip_y", "coordinate_scale")
-        }
+        of_files = {name: value for name, value in settings["data"].items() if name in OF_FILES}
         key = json.dumps([of_files, settings["data"]["pixel_size"], settings["preprocess"], settings["seed"]])
         if key not in self._collected:
             self._collected[key] = collect(config, listener, simulated=self._simulated)
@@ -161,9 +167,10 @@ def set_up(config: CrossValidateConfig, listener: Listener) -> Bench:
     grid = grid_of(config)
     first = training_config(config, grid, Point(0, FINAL, 0), None)
     training_device(first)
+    engine = engine_version(first)
     pretrained = pretrained_hash(first)
     shelf = Shelf(simulated_data(first, listener))
-    decides = identity(config, _check_all(config, grid, shelf, listener), pretrained)
+    decides = identity(config, _check_all(config, grid, shelf, listener), pretrained, engine)
     decides |= {
         "trainer.epochs": config.trainer.epochs,
         "cross_validation.parameter": [axis.parameter for axis in grid.axes],

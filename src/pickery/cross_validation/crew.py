@@ -15,6 +15,7 @@ from typing import IO, Self
 from pickery.config.load import resolved
 from pickery.cross_validation.bench import Bench
 from pickery.errors import InputError
+from pickery.sharing import gpu_of, usable_cores
 
 LAST_LINES = 12
 
@@ -22,35 +23,6 @@ LAST_LINES = 12
 def threads_each(workers: int, given: int | None, cores: int) -> int:
     """Divide the cores: at least one thread each; a stated ``trainer.threads`` stays."""
     return given if given is not None else max(1, cores // workers)
-
-
-def gpu_of(worker: int, visible: str | None, count: int) -> str | None:
-    """Choose a worker's GPU: they are dealt out in turn.
-
-    Parameters
-    ----------
-    worker
-        The worker's number, from 0.
-    visible
-        ``CUDA_VISIBLE_DEVICES`` as it is; None if unset.
-    count
-        Number of GPUs that torch finds.
-
-    Returns
-    -------
-    str or None
-        What to set ``CUDA_VISIBLE_DEVICES`` to; None where there is nothing to choose.
-    """
-    devices = [name.strip() for name in visible.split(",") if name.strip()] if visible else None
-    if count < 1:
-        return None
-    names = devices[:count] if devices else [str(number) for number in range(count)]
-    return names[worker % len(names)]
-
-
-def usable_cores() -> int:
-    """Count the cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Crew:

@@ -13,7 +13,7 @@ from typing import Any
 from pickery.config.schema import CrossValidateConfig
 from pickery.cross_validation.bench import SUMMARY, Bench, set_up
 from pickery.cross_validation.conclude import conclude, track_values, write_summary, write_table
-from pickery.cross_validation.crew import Crew, gpu_of
+from pickery.cross_validation.crew import Crew
 from pickery.cross_validation.grid import FINAL, Point
 from pickery.cross_validation.results.table import Table
 from pickery.cross_validation.study.points import Claim
@@ -22,6 +22,7 @@ from pickery.cross_validation.watch import EVERY_S, Audience, Watch
 from pickery.cross_validation.words import introduce, say_end
 from pickery.cross_validation.work import LOOK_AGAIN_S, train_point, work
 from pickery.errors import InputError
+from pickery.sharing import gpu_of
 from pickery.tracking import Status
 from pickery.training.run import end_tracked
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from pickery.data.patches import crop, crop_side, rotate
-from pickery.data.regions import LabelledRegions, label_map
+from pickery.data.regions import LabelledRegions, label_map, marked_by
 from pickery.data.sampler import RegionSampler
 
 MinibatchTensors = dict[str, Tensor]
@@ -37,7 +37,11 @@ class LabelledMicrographs:
     points
         Each micrograph's picks, ``(x, y)`` in pixels of the downsampled micrograph.
     radius
-        Disc radius of a positive region.
+        Disc radius of a positive region, and of a negative one.
+    negatives
+        Each micrograph's points known to hold no particle, likewise; empty where none are known.
+    masked
+        Each micrograph's masked regions, as `pickery.data.regions.runs_of` writes them; empty without masks.
     """
 
     names: tuple[str, ...]
@@ -46,13 +50,22 @@ class LabelledMicrographs:
     shapes: NDArray[np.int64]
     points: tuple[NDArray[np.float64], ...]
     radius: int
+    negatives: tuple[NDArray[np.float64], ...] = ()
+    masked: tuple[NDArray[np.int64], ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)
 
     def regions(self) -> LabelledRegions:
         """Label the regions of these micrographs."""
-        return LabelledRegions.label(self.starts, self.shapes, self.points, self.radius)
+        return LabelledRegions.label(
+            self.starts, self.shapes, self.points, self.radius, negatives=self.negatives, masked=self.masked
+        )
+
+    @property
+    def region_count(self) -> int:
+        """Number of regions that are not masked."""
+        return int(self.shapes.prod(axis=1).sum()) - sum(int(np.diff(runs).sum()) for runs in self.masked)
 
     def image(self, index: int) -> NDArray[np.float32]:
         """View one micrograph, ``[y, x]``."""
@@ -62,8 +75,19 @@ class LabelledMicrographs:
 
     def labels(self, index: int) -> NDArray[np.bool_]:
         """Mark the positive regions of one micrograph, ``[y, x]``."""
+        labels = label_map(self.points[index], self._shape(index), self.radius)
+        mask = self.mask(index)
+        return labels if mask is None else labels & ~mask
+
+    def mask(self, index: int) -> NDArray[np.bool_] | None:
+        """Mark the masked regions of one micrograph, ``[y, x]``; None where there are none."""
+        if not self.masked or not len(self.masked[index]):
+            return None
+        return marked_by(self.masked[index], self._shape(index))
+
+    def _shape(self, index: int) -> tuple[int, int]:
         rows, columns = (int(side) for side in self.shapes[index])
-        return label_map(self.points[index], (rows, columns), self.radius)
+        return rows, columns
 
 
 class StepSampler(Sampler[int]):

@@ -13,7 +13,9 @@ from pickery.errors import InputError
 
 @dataclass(frozen=True)
 class Cuts:
-    """Where and how to cut the patches of one minibatch, positive regions first; all arrays of shape (b,).
+    """Where and how to cut the patches of one minibatch, all arrays of shape (b,).
+
+    Positive regions come first, then negative ones, then unlabeled ones.
 
     Attributes
     ----------
@@ -28,7 +30,7 @@ class Cuts:
     mirror : bool
         Whether the patch is mirrored.
     label : float32
-        1 for a positive region, 0 for an unlabeled one.
+        1 for a positive region, 0 for an unlabeled one, -1 for a negative one.
     """
 
     start: NDArray[np.int64]
@@ -50,7 +52,8 @@ class RegionSampler:
     """Draws minibatches of regions.
 
     Positive regions are drawn uniformly over all positive regions of all micrographs, the others uniformly over all
-    unlabeled regions together, both with replacement.
+    unlabeled regions together, both with replacement. Where there are negative regions, as many of them as positive
+    ones take the places of unlabeled ones, drawn likewise. A masked region is never drawn.
 
     Parameters
     ----------
@@ -63,7 +66,8 @@ class RegionSampler:
     seed
         The run's seed.
     unlabeled_from_all
-        Draw the unlabeled ones from all regions, positive ones included, as the PU risk asks.
+        Draw the unlabeled ones from all regions that are not masked, positive and negative ones included, as the PU
+        risk asks.
 
     Notes
     -----
@@ -83,32 +87,39 @@ class RegionSampler:
         self.regions = regions
         self.minibatch_size = minibatch_size
         self.positives = positives_per_minibatch(minibatch_size, balance)
+        self.negatives = self.positives if len(regions.negatives) else 0
         self.seed = seed
         self.unlabeled_from_all = unlabeled_from_all
+        self._unlabeled = regions.unmasked if unlabeled_from_all else regions.unlabeled
         if len(regions.positives) == 0:
             raise InputError(
                 "no training micrograph has a positive region: give picks (data.picks) that lie on the micrographs"
+                + (" and outside the masks (data.masks)" if len(regions.masked) else "")
             )
-        if self._unlabeled_total <= 0:
+        if len(self._unlabeled) == 0:
+            others = " or negative" if self.negatives else ""
             raise InputError(
-                "every region of the training micrographs is positive, none is unlabeled: data.radius is too large "
-                "for preprocess.downsample; make it smaller"
+                f"every region of the training micrographs is positive{others}, none is unlabeled: data.radius is too "
+                "large for preprocess.downsample; make it smaller"
             )
-
-    @property
-    def _unlabeled_total(self) -> int:
-        return self.regions.total - (0 if self.unlabeled_from_all else len(self.regions.positives))
+        if self.positives + self.negatives >= minibatch_size:
+            raise InputError(
+                f"sampler.balance={balance:g} of sampler.minibatch_size={minibatch_size} leaves no unlabeled patch "
+                f"beside {self.positives} positive and {self.negatives} negative ones: lower sampler.balance"
+            )
 
     def draw(self, step: int) -> Cuts:
         """Draw the minibatch of this global step."""
         generator = np.random.Generator(np.random.Philox(np.random.SeedSequence([self.seed, step])))
-        regions, size, positives = self.regions, self.minibatch_size, self.positives
-        chosen = regions.positives[generator.integers(len(regions.positives), size=positives)]
-        ranks = generator.integers(self._unlabeled_total, size=size - positives)
-        others = ranks if self.unlabeled_from_all else regions.unlabeled(ranks)
-        index, y, x = regions.locate(np.concatenate([chosen, others]))
+        regions, size, unlabeled = self.regions, self.minibatch_size, self.minibatch_size - self.positives
+        chosen = [regions.positives[generator.integers(len(regions.positives), size=self.positives)]]
+        if self.negatives:
+            chosen.append(regions.negatives[generator.integers(len(regions.negatives), size=self.negatives)])
+            unlabeled -= self.negatives
+        chosen.append(self._unlabeled.numbers(generator.integers(len(self._unlabeled), size=unlabeled)))
+        index, y, x = regions.locate(np.concatenate(chosen))
         angle = generator.random(size, dtype=np.float32) * np.float32(2 * np.pi)
         mirror = generator.random(size) < 0.5
-        label = (np.arange(size) < positives).astype(np.float32)
+        label = np.repeat(np.array([1, -1, 0], dtype=np.float32), [self.positives, self.negatives, unlabeled])
         rows, columns = regions.shapes[index].T
         return Cuts(regions.starts[index], rows, columns, y, x, angle, mirror, label)

@@ -48,7 +48,7 @@ def suppress(
     The map is cut into square cells so small that one pick empties its cell. A cell whose best region beats the best
     of all cells that its disc can reach will be picked whatever else happens, so all such cells are picked at once;
     then the cells near them are looked at again. Every score is paired with its position into one integer, so that no
-    two compare equal.
+    two compare equal. Beside the map itself that takes eight bytes a region.
     """
     scores = np.asarray(score_map, dtype=np.float32)
     assert scores.ndim == 2, f"a score map is [y, x], not {scores.shape}"
@@ -69,12 +69,17 @@ def suppress(
     stride = columns * side
     assert rows * side * stride < 2**32, "positions are kept in 32 bits"
     keys = np.zeros((rows * side, stride), dtype=np.uint64)
-    inside = keys[margin : margin + height, margin : margin + width]
-    inside[:] = _ordered(scores)
-    # earlier positions get the higher number, so that they win among equal scores
-    inside |= LOW_BITS - (np.arange(margin, margin + height, dtype=np.uint64) * np.uint64(stride))[:, None]
-    inside -= np.arange(margin, margin + width, dtype=np.uint64)
-    inside[scores < threshold] = 0
+    across = np.arange(margin, margin + width, dtype=np.uint64)
+    at_once = max(1, CHUNK // width)
+    for top in range(0, height, at_once):
+        some = scores[top : top + at_once]
+        first = margin + top
+        inside = keys[first : first + len(some), margin : margin + width]
+        inside[:] = _ordered(some)
+        # earlier positions get the higher number, so that they win among equal scores
+        inside |= LOW_BITS - (np.arange(first, first + len(some), dtype=np.uint64) * np.uint64(stride))[:, None]
+        inside -= across
+        inside[some < threshold] = 0
 
     best = np.zeros((rows, columns), dtype=np.uint64)
     for dy in range(side):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pickery.errors import InputError
 from pickery.formats.contract import PickTable
-from pickery.formats.images import bare_name
+from pickery.formats.images import bare_name, without_id
 from pickery.formats.micrographs import MicrographFile
 
 
@@ -54,7 +54,8 @@ def assign_picks(
 
     A name in the table fits the micrograph that has the same file name without extension; where several have, the one
     whose folders agree with it furthest, counted from the file upwards. Of two names with different folders that fit
-    one micrograph, the one that agrees further has it.
+    one micrograph, the one that agrees further has it. The number that CryoSPARC puts before a file's name may be there
+    or not.
 
     Parameters
     ----------
@@ -76,11 +77,11 @@ def assign_picks(
         raise InputError(
             f"data.coordinate_scale={coordinate_scale:g} must be above 0: give full-size pixels per pixel."
         )
-    place_of = _match(dict.fromkeys(table.micrograph), micrographs, setting)
+    place_of = match_names(dict.fromkeys(table.micrograph), micrographs, setting)
     counts = Counter(table.micrograph)
     unmatched = {name: count for name, count in counts.items() if name not in place_of}
     if not place_of:
-        raise _nothing_matches(list(counts), micrographs, setting, table.source)
+        raise nothing_matches(list(counts), micrographs, setting, table.source)
 
     place = np.fromiter((place_of.get(name, -1) for name in table.micrograph), np.int64, len(table))
     order = np.argsort(place, kind="stable")
@@ -89,6 +90,9 @@ def assign_picks(
     for index, micrograph in enumerate(micrographs):
         own = order[bounds[index] : bounds[index + 1]]
         rows, columns = shapes[micrograph.name]
+        if len(own) and (known := table.known.get(table.micrograph[own[0]])) and known.shape is not None:
+            picked = (round(known.shape[0] * coordinate_scale), round(known.shape[1] * coordinate_scale))
+            check_size(picked, (rows, columns), coordinate_scale, micrograph.name, table.source)
         x, y = table.x[own] * coordinate_scale, table.y[own] * coordinate_scale
         if flip_y:
             y = rows - 1 - y
@@ -114,6 +118,45 @@ def assign_picks(
     return AssignedPicks(points, scores, unmatched, outside, repeated)
 
 
+def check_size(
+    picked: tuple[int, int] | None,
+    given: tuple[int, int] | None,
+    scale: float,
+    name: str,
+    source: str,
+    prefix: str = "data.",
+) -> None:
+    """Check that a micrograph is of the size that its picks' file says, where both are known.
+
+    Parameters
+    ----------
+    picked
+        (rows, columns) that the picks' file says, times the scale.
+    given
+        (rows, columns) of the micrograph.
+    scale
+        Full-size pixels per pixel of the picks' file.
+    name, source
+        The micrograph and the file of picks, for messages.
+    prefix
+        What stands before the setting ``coordinate_scale`` in messages.
+
+    Raises
+    ------
+    InputError
+        The sizes differ by more than rounding.
+    """
+    if picked is None or given is None:
+        return
+    if max(abs(picked[0] - given[0]), abs(picked[1] - given[1])) > max(1.0, scale):
+        right = given[0] / picked[0] * scale
+        raise InputError(
+            f"{source} has picks of {name} at {picked[1] / scale:g} × {picked[0] / scale:g} pixels, and the micrograph"
+            f" given has {given[1]} × {given[0]}: give {prefix}coordinate_scale={right:.6g} if it is the same image, or"
+            " the micrographs that were picked."
+        )
+
+
 @dataclass
 class _Claims:
     """The names in the table that fit one micrograph."""
@@ -122,20 +165,31 @@ class _Claims:
     differing: dict[str, int] = field(default_factory=dict)  # some folder differs → how many agree before it
 
 
-def _match(
+def match_names(
     names: Sequence[str] | Mapping[str, None], micrographs: Sequence[MicrographFile], setting: str
 ) -> dict[str, int]:
-    """Index of the micrograph of each name that has one."""
+    """Index of the micrograph of each name that has one; see `assign_picks`.
+
+    Raises
+    ------
+    InputError
+        A name fits two micrographs equally well, or the reverse.
+    """
     by_name = {micrograph.name: index for index, micrograph in enumerate(micrographs)}
     by_bare_name: dict[str, list[int]] = {}
     for index, micrograph in enumerate(micrographs):
         by_bare_name.setdefault(bare_name(micrograph.path.name), []).append(index)
+    by_name_without_id: dict[str, list[int]] = {}
+    for bare, indices in by_bare_name.items():
+        if without_id(bare) != bare:
+            by_name_without_id.setdefault(without_id(bare), []).extend(indices)
     folders = [_folders(os.fspath(micrograph.path)) for micrograph in micrographs]
 
     claims: dict[int, _Claims] = {}
     for name in names:
         own_folders = _folders(name)
-        candidates = by_bare_name.get(bare_name(name), [])
+        bare = bare_name(name)
+        candidates = by_bare_name.get(bare) or by_bare_name.get(without_id(bare)) or by_name_without_id.get(bare, [])
         agreement = {index: _common(own_folders, folders[index]) for index in candidates}
         best = [index for index in candidates if agreement[index] == max(agreement.values())]
         if name in by_name:
@@ -163,7 +217,7 @@ def _settled(claims: _Claims, micrograph: MicrographFile, setting: str) -> list[
         first, second = list(distinct.values())[:2]
         raise InputError(
             f"{setting} names {first} and {second}, which both fit {micrograph.path}: give the micrographs of both, in"
-            " folders of those names, or leave the picks of one out."
+            " folders of those names, or leave one of the two out."
         )
     return [*claims.agreeing, *best]
 
@@ -180,7 +234,8 @@ def _common(first: Sequence[str], second: Sequence[str]) -> int:
     return agreeing.index(False) if False in agreeing else len(agreeing)
 
 
-def _nothing_matches(names: list[str], micrographs: Sequence[MicrographFile], setting: str, source: str) -> InputError:
+def nothing_matches(names: list[str], micrographs: Sequence[MicrographFile], setting: str, source: str) -> InputError:
+    """Say that no name of a table is a micrograph's, and which is nearest."""
     own = [micrograph.name for micrograph in micrographs]
     message = f"{setting}={source} names {len(names)} micrographs, none of them among the {len(own)} given"
     if not own:

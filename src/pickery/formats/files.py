@@ -171,39 +171,46 @@ def _absolute(paths: Sequence[str]) -> list[Path]:
     return [Path(path) for path in sorted({os.path.abspath(path) for path in paths}, key=natural_key)]
 
 
-def find_listed(entries: Sequence[str], list_path: Path, *, ancestors: bool = False) -> list[Path]:
-    """Absolute paths of the files that a list names.
+def look_for_listed(entries: Sequence[str], list_path: Path, *, ancestors: bool = False) -> dict[str, Path | None]:
+    """Absolute paths of the files that a list names, None for one that does not exist.
 
     Parameters
     ----------
     entries
         As written in the list. A relative one counts from the current folder, else from the list's own.
     ancestors
-        Look in the folders above the list too: RELION writes paths from its project's folder.
+        Look in the folders above the list too: RELION and CryoSPARC write paths from their project's folder.
+    """
+    folders = [Path.cwd(), list_path.parent, *(list_path.parent.parents if ancestors else ())]
+    found: dict[str, Path | None] = dict.fromkeys(entries)
+    for entry in found:
+        given = os.path.expanduser(entry)
+        candidates = (os.path.abspath(os.path.join(folder, given)) for folder in folders if "\0" not in entry)
+        found[entry] = next((Path(path) for path in candidates if os.path.isfile(path)), None)
+    return found
+
+
+def find_listed(entries: Sequence[str], list_path: Path, *, ancestors: bool = False) -> list[Path]:
+    """Absolute paths of the files that a list names, as `look_for_listed`.
 
     Raises
     ------
     InputError
         Some of them do not exist.
     """
-    folders = [Path.cwd(), list_path.parent, *(list_path.parent.parents if ancestors else ())]
-    found: list[Path] = []
-    missing: list[str] = []
-    for entry in entries:
-        given = os.path.expanduser(entry)
-        for folder in folders:
-            candidate = os.path.abspath(os.path.join(folder, given))
-            if "\0" not in entry and os.path.isfile(candidate):
-                found.append(Path(candidate))
-                break
-        else:
-            missing.append(entry)
-    if missing:
-        raise InputError(
-            f"{list_path} lists {len(missing)} of {len(entries)} files that do not exist, the first of them"
-            f" {missing[0]}: correct the list, or start in the folder that its paths count from."
-        )
-    return found
+    found = look_for_listed(entries, list_path, ancestors=ancestors)
+    paths = [path for path in map(found.get, entries) if path is not None]
+    if len(paths) < len(entries):
+        raise missing_error([entry for entry in entries if found[entry] is None], len(entries), list_path)
+    return paths
+
+
+def missing_error(missing: Sequence[str], count: int, list_path: Path, way_out: str = "") -> InputError:
+    """Say that some of the files that a list names do not exist."""
+    return InputError(
+        f"{list_path} lists {len(missing)} of {count} files that do not exist, the first of them {missing[0]}: correct"
+        f" the list, or start in the folder that its paths count from{way_out}."
+    )
 
 
 def unique_names(paths: Sequence[Path], bare_name: Callable[[str], str], setting: str) -> list[str]:

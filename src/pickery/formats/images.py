@@ -1,6 +1,7 @@
 """The kinds of image file that are read, and a micrograph's name by its file's."""
 
 import os
+import re
 
 from pickery.formats import mrc, raster
 from pickery.formats.contract import ImageKind
@@ -8,6 +9,7 @@ from pickery.formats.contract import ImageKind
 IMAGE_KINDS = (mrc.KIND, raster.TIFF, raster.PNG_OR_JPEG)
 _KIND_BY_ENDING = {ending: kind for kind in IMAGE_KINDS for ending in kind.endings}
 IMAGE_ENDINGS = tuple(_KIND_BY_ENDING)
+CRYOSPARC_ID = re.compile(r"^[0-9]{21}_(?=.)")
 
 
 def image_kind(name: str) -> ImageKind | None:
@@ -24,6 +26,11 @@ def bare_name(name: str) -> str:
     base = os.path.basename(name)
     ending = _ending(base)
     return base[: -len(ending)] if ending else base
+
+
+def without_id(name: str) -> str:
+    """Strip the number of 21 digits that CryoSPARC puts before the names of files that it imports."""
+    return CRYOSPARC_ID.sub("", name)
 
 
 def _ending(name: str) -> str:

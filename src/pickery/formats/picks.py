@@ -1,22 +1,31 @@
 """The door to picks: read them from any known kind of file, assign them to micrographs, write them."""
 
 import os
+import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from pickery.errors import InputError
+from pickery.errors import InputError, PickeryWarning
 from pickery.formats.assignment import AssignedPicks, assign_picks
-from pickery.formats.contract import FileKind, ListedPickFile, PickTable
+from pickery.formats.contract import FileKind, ListedPickFile, MicrographPicks, PickTable
 from pickery.formats.files import expand, unique_names
 from pickery.formats.images import bare_name
-from pickery.formats.registry import PICK_ENDINGS, WRITTEN_ENDINGS, kind_by_ending, kind_of
+from pickery.formats.registry import PICK_ENDINGS, kind_by_ending, kind_of
+from pickery.formats.written import Written, write_picks
 
-__all__ = ["AssignedPicks", "PickTable", "assign_picks", "read_picks", "write_picks"]
+__all__ = [
+    "AssignedPicks",
+    "MicrographPicks",
+    "PickTable",
+    "Written",
+    "assign_picks",
+    "read_picks",
+    "write_picks",
+]
 
 
-def read_picks(source: str | Sequence[str], *, setting: str = "data.picks") -> PickTable:
+def read_picks(source: str | Sequence[str], *, setting: str = "data.picks", format: str | None = None) -> PickTable:
     """Read picks.
 
     Parameters
@@ -26,6 +35,8 @@ def read_picks(source: str | Sequence[str], *, setting: str = "data.picks") -> P
         and the first lines.
     setting
         Named in messages.
+    format
+        An ending without its dot, such as ``"star"``: the kind, whatever the files look like.
 
     Returns
     -------
@@ -38,45 +49,36 @@ def read_picks(source: str | Sequence[str], *, setting: str = "data.picks") -> P
         Nothing is there, a file is no file of picks or has a row that is no pick, or there is no pick at all.
     """
     sources = [source] if isinstance(source, str) else list(source)
-    files = {path: kind for one in sources for path, kind in _files_of(str(one), setting).items()}
+    forced = None if format is None else kind_by_ending(Path(f"_.{format}"))
+    files = {path: kind for one in sources for path, kind in _files_of(str(one), setting, forced).items()}
     if not files:
         raise InputError(f"{setting} is empty: give a file of picks, a folder of them or a glob.")
     names = _names_by_file(files, setting)
+    read = {path: _read(path, kind, names[path], setting) for path, kind in files.items()}
+    # a list that lies beside the files it lists does not mean them twice
+    listed = {file.path for result in read.values() if isinstance(result, list) for file in result}
     tables: list[PickTable] = []
-    for path, kind in files.items():
-        result = _read(path, kind, names[path], setting)
-        tables += [result] if isinstance(result, PickTable) else _read_listed(result, path, setting)
+    for path, result in read.items():
+        if isinstance(result, list):
+            tables += _read_listed(result, path, setting)
+        elif path not in listed:
+            tables.append(result)
     described = sources[0] if len(sources) == 1 else f"[{', '.join(sources)}]"
-    if not any(len(table) for table in tables):
+    table = PickTable.joined(tables, described)
+    if not len(table):
         raise InputError(f"{setting}={described} holds no picks: give one that does.")
-    return PickTable(
-        micrograph=tuple(name for table in tables for name in table.micrograph),
-        x=np.concatenate([table.x for table in tables]),
-        y=np.concatenate([table.y for table in tables]),
-        score=np.concatenate([table.score for table in tables]),
-        source=described,
-    )
+    for remark in table.remarks:
+        warnings.warn(f"{setting}={described}: {remark}", PickeryWarning, stacklevel=2)
+    return table
 
 
-def write_picks(path: Path, table: PickTable) -> None:
-    """Write picks as the kind that the ending says, at once or not at all.
-
-    Raises
-    ------
-    InputError
-        That kind cannot be written, or the file cannot.
-    """
-    kind = kind_by_ending(path)
-    if kind is None or kind.write_picks is None:
-        raise InputError(f"{path} cannot be written: give a file that ends in {', '.join(WRITTEN_ENDINGS)}.")
-    kind.write_picks(path, table)
-
-
-def _files_of(source: str, setting: str) -> dict[Path, FileKind]:
+def _files_of(source: str, setting: str, forced: FileKind | None) -> dict[Path, FileKind]:
     paths, chosen = expand(source, setting)
     if chosen:
-        return {paths[0]: kind_of(paths[0], setting, PICK_ENDINGS)}
+        return {paths[0]: forced or kind_of(paths[0], setting, PICK_ENDINGS)}
     by_ending = {path: kind for path in paths if (kind := kind_by_ending(path))}
+    if forced is not None:
+        return {path: forced for path in paths if by_ending.get(path) is forced} or dict.fromkeys(paths, forced)
     if not by_ending:
         raise InputError(
             f"{setting}={source} has {len(paths)} files (such as {paths[0].name}) but none of picks, which end in"
@@ -100,8 +102,8 @@ def _names_by_file(files: dict[Path, FileKind], setting: str) -> dict[Path, str]
         for ending in kind.endings if kind else ():
             if file_name.lower().endswith(ending):
                 file_name = file_name[: -len(ending)]
-        for suffix in kind.name_suffixes if kind else ():
-            file_name = file_name.removesuffix(suffix)
+        suffixes = kind.name_suffixes if kind else ()
+        file_name = file_name.removesuffix(next(filter(file_name.endswith, suffixes), ""))
         return bare_name(file_name)
 
     return dict(zip(files, unique_names(list(files), stripped, setting), strict=True))
@@ -110,7 +112,8 @@ def _names_by_file(files: dict[Path, FileKind], setting: str) -> dict[Path, str]
 def _read(path: Path, kind: FileKind, name: str, setting: str) -> PickTable | list[ListedPickFile]:
     if kind.read_picks is None:
         raise InputError(f"{setting}={path} is {kind.name}, which holds no picks.")
-    return kind.read_picks(path, name)
+    result = kind.read_picks(path, name)
+    return replace(result, kinds=(kind,)) if isinstance(result, PickTable) else result
 
 
 def _read_listed(listed: list[ListedPickFile], list_path: Path, setting: str) -> list[PickTable]:

@@ -4,21 +4,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pickery.errors import InputError
-from pickery.formats import eman_box, star, topaz_table
+from pickery.formats import cryolo_cbox, cryosparc, eman2_json, eman_box, star_writing, topaz_table
 from pickery.formats.contract import FileKind
 from pickery.formats.files import head_of
 
 FILE_KINDS = (
     topaz_table.KIND,
-    star.KIND,
+    star_writing.KIND,
     eman_box.KIND,
-    FileKind(
-        "a CryoSPARC .cs file",
-        (".cs",),
-        instead="export it from CryoSPARC as a STAR file (with pyem: csparc2star.py FILE.cs FILE.star)",
-    ),
-    FileKind("an EMAN2 .json file", (".json",), instead="write .box files from EMAN2's e2boxer"),
-    FileKind("a crYOLO .cbox file", (".cbox",), instead="give the .box files that crYOLO writes to its folder EMAN"),
+    cryosparc.KIND,
+    eman2_json.KIND,
+    cryolo_cbox.KIND,
 )
 
 PICK_ENDINGS = tuple(ending for kind in FILE_KINDS if kind.read_picks for ending in kind.endings)
@@ -45,11 +41,9 @@ def kind_of(path: Path, setting: str, accepted: Sequence[str]) -> FileKind:
     Raises
     ------
     InputError
-        The kind is unknown, or known and not read; the file cannot be opened.
+        The kind is unknown, or the file cannot be opened.
     """
     by_ending = kind_by_ending(path)
-    if by_ending and by_ending.instead:
-        raise InputError(f"{setting}={path} is {by_ending.name}, which is not read: {by_ending.instead} and give that.")
     head = head_of(path)
     if by_ending and by_ending.recognises(head):
         return by_ending

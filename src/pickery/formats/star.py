@@ -9,11 +9,13 @@ the two.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from math import isfinite
 from pathlib import Path
 
 from pickery.errors import InputError
-from pickery.formats.contract import FileKind, ListedPickFile, PickTable
+from pickery.formats.contract import FILAMENTS, KnownMicrograph, ListedPickFile, PickTable
 from pickery.formats.files import find_listed, text_lines
 from pickery.formats.text_table import TextTable, picks_of
 
@@ -22,6 +24,9 @@ MICROGRAPH = "rlnMicrographName"
 SCORE = "rlnAutopickFigureOfMerit"
 PICK_FILE = "rlnMicrographCoordinates"
 MOVIE = "rlnMicrographMovieName"
+OPTICS_GROUP = "rlnOpticsGroup"
+PIXEL_SIZE = "rlnMicrographPixelSize"
+FILAMENT = "rlnHelicalTubeID"
 
 BLOCK = re.compile(r"data_[^\s/.]*")  # not data_raw/mic_1.mrc, a row that begins with a path
 # both count only where a value begins: names may hold apostrophes and number signs
@@ -42,10 +47,19 @@ def read_picks(path: Path, name: str = "") -> PickTable | list[ListedPickFile]:
     InputError
         The file cannot be read, has neither, or has a row that is no pick.
     """
-    tables = list(read_tables(path, (X, Y, MICROGRAPH, SCORE, PICK_FILE)))
+    tables = list(read_tables(path, (X, Y, MICROGRAPH, SCORE, PICK_FILE, OPTICS_GROUP, PIXEL_SIZE)))
     for table in tables:
         if X in table.cells and Y in table.cells:
-            return picks_of(table, x=X, y=Y, score=SCORE, micrograph=MICROGRAPH, name=name)
+            picks = picks_of(table, x=X, y=Y, score=SCORE, micrograph=MICROGRAPH, name=name)
+            kept = (X, Y, MICROGRAPH, SCORE, OPTICS_GROUP, PIXEL_SIZE)
+            dropped = tuple(f"_{column}" for column in table.columns if column not in kept)
+            known = _known(tables, table, picks.micrograph) or {name: KnownMicrograph()}
+            return replace(
+                picks,
+                known=known if len(picks) or MICROGRAPH not in table.columns else {},
+                dropped=dropped,
+                remarks=(FILAMENTS,) if len(picks) and FILAMENT in table.columns else (),
+            )
     for table in tables:
         if PICK_FILE in table.cells and MICROGRAPH in table.cells:
             # paths count from the project's folder, which lies above the job's
@@ -60,7 +74,7 @@ def read_picks(path: Path, name: str = "") -> PickTable | list[ListedPickFile]:
     )
 
 
-def list_micrographs(path: Path) -> Sequence[str]:
+def list_micrographs(path: Path) -> Mapping[str, KnownMicrograph]:
     """Read the paths of micrographs, each once.
 
     Raises
@@ -68,10 +82,13 @@ def list_micrographs(path: Path) -> Sequence[str]:
     InputError
         The file cannot be read, or names no micrographs.
     """
-    tables = list(read_tables(path, (MICROGRAPH, MOVIE)))
-    named = [name for table in tables if MICROGRAPH in table.cells for name in table.names(MICROGRAPH)]
+    tables = list(read_tables(path, (MICROGRAPH, MOVIE, OPTICS_GROUP, PIXEL_SIZE)))
+    named: dict[str, KnownMicrograph] = {}
+    for table in tables:
+        if MICROGRAPH in table.cells:
+            named = _known(tables, table, table.names(MICROGRAPH)) | named
     if named:
-        return list(dict.fromkeys(named))
+        return named
     if any(MOVIE in table.cells for table in tables):
         raise InputError(f"{path} lists movies: run motion correction first and give the STAR file that it writes.")
     raise InputError(
@@ -139,16 +156,29 @@ def _split(text: str) -> list[str]:
     return fields
 
 
+def _known(tables: Sequence[TextTable], table: TextTable, names: Sequence[str]) -> dict[str, KnownMicrograph]:
+    """Give the pixel size of each micrograph, by its row in the table or the optics group that this names."""
+    size_of_group: dict[str, str] = {}
+    for other in tables:
+        if other is not table and OPTICS_GROUP in other.cells and PIXEL_SIZE in other.cells:
+            size_of_group |= dict(zip(other.cells[OPTICS_GROUP], other.cells[PIXEL_SIZE], strict=True))
+    sizes: Sequence[str] = [""] * len(names)
+    if PIXEL_SIZE in table.cells:
+        sizes = table.cells[PIXEL_SIZE]
+    elif OPTICS_GROUP in table.cells:
+        sizes = [size_of_group.get(group, "") for group in table.cells[OPTICS_GROUP]]
+    size_of = dict(zip(reversed(names), reversed(sizes), strict=True))
+    return {name: KnownMicrograph(pixel_size_angstrom=_size(size_of[name])) for name in dict.fromkeys(names)}
+
+
+def _size(cell: str) -> float | None:
+    try:
+        size = float(cell)
+    except ValueError:
+        return None
+    return size if isfinite(size) and size > 0 else None
+
+
 def _described(tables: Sequence[TextTable]) -> str:
     found = ", ".join(f"_{name}" for table in tables for name in table.columns[:12])
     return f"it has {found}" if found else "it has no tables"
-
-
-KIND = FileKind(
-    "a STAR file",
-    (".star",),
-    recognises=lambda head: any(BLOCK.fullmatch(line.strip()) for line in head.splitlines()),
-    read_picks=read_picks,
-    list_micrographs=list_micrographs,
-    name_suffixes=("_autopick", "_manualpick"),
-)

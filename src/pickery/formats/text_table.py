@@ -107,6 +107,17 @@ def picks_of(table: TextTable, *, x: str, y: str, score: str, micrograph: str, n
     )
 
 
+def shortest(value: float) -> str:
+    """Write a number so that reading gives the same again, whole ones without ".0"."""
+    return str(int(value)) if float(value).is_integer() and abs(value) < 1e15 else repr(float(value))
+
+
+def decimals(value: float) -> str:
+    """Write a coordinate to a millionth of a pixel, without an exponent, which some programs cannot read."""
+    text = f"{value:.6f}".rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
+
+
 def _is_number(cell: str) -> bool:
     try:
         float(cell)

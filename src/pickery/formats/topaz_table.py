@@ -7,20 +7,23 @@ downsampled one: `data.coordinate_scale` is for that.
 import csv
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pickery.errors import InputError, PickeryWarning
-from pickery.formats.contract import FileKind, PickTable
+from pickery.formats.contract import FileKind, KnownMicrograph, MicrographPicks, PickTable
 from pickery.formats.files import text_lines, writing
 from pickery.formats.images import bare_name, image_kind
-from pickery.formats.text_table import TextTable, picks_of
+from pickery.formats.text_table import TextTable, picks_of, shortest
 
 MICROGRAPH, X, Y, SCORE = "image_name", "x_coord", "y_coord", "score"
 PATH, SET, SKIPPED = "path", "set", "skipped"
+POLYGON = "polygon"
+POLYGON_ENDINGS = (".csv", ".tsv", ".txt")
 
 
 def read_picks(path: Path, name: str = "") -> PickTable:
@@ -46,7 +49,40 @@ def read_picks(path: Path, name: str = "") -> PickTable:
     return picks_of(table, x=X, y=Y, score=SCORE, micrograph=MICROGRAPH)
 
 
-def list_micrographs(path: Path) -> Sequence[str]:
+def read_polygons(path: Path) -> dict[str, list[NDArray[np.float64]]]:
+    """Read a table of polygons, a row for each vertex: name in the table → polygons, vertices (n, 2) as (x, y).
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, lacks a column, has a row that is no vertex, or a polygon of fewer than three.
+    """
+    wanted = (MICROGRAPH, POLYGON, X, Y)
+    table = _read(path, wanted)
+    missing = [column for column in wanted if column not in table.cells]
+    if missing:
+        raise InputError(
+            f"{path} has no column {' and no '.join(missing)} (its first line is: {', '.join(table.columns)}): a table"
+            f" of polygons has a row for each vertex, in order, with the columns {', '.join(wanted)}."
+        )
+    x, y = table.numbers(X), table.numbers(Y)
+    rows_of: dict[tuple[str, str], list[int]] = {}
+    for row, key in enumerate(zip(table.names(MICROGRAPH), table.cells[POLYGON], strict=True)):
+        rows_of.setdefault((key[0], key[1].strip()), []).append(row)
+    if not rows_of:
+        raise InputError(f"{path} holds no polygons: write a row for each vertex, or leave the table out.")
+    polygons: dict[str, list[NDArray[np.float64]]] = {}
+    for (name, polygon), rows in rows_of.items():
+        if len(rows) < 3:
+            raise InputError(
+                f"{path}: polygon {polygon or 'without a name'} of {name} has {len(rows)} vertices; a polygon has three"
+                " or more."
+            )
+        polygons.setdefault(name, []).append(np.column_stack((x[rows], y[rows])))
+    return polygons
+
+
+def list_micrographs(path: Path) -> Mapping[str, KnownMicrograph]:
     """Read the paths of micrographs: the column `path` of a table, or one path a line where there is no table.
 
     Rows that a run of Pickery marked as skipped (column `set`) are left out, with a warning.
@@ -78,10 +114,10 @@ def list_micrographs(path: Path) -> Sequence[str]:
         kept = [line.strip() for line in chain([first], lines) if line.strip() and not _is_comment(line)]
     if not kept:
         raise InputError(f"{path} lists no micrographs: write one path a line into it.")
-    return kept
+    return dict.fromkeys(kept, KnownMicrograph())
 
 
-def write_picks(path: Path, picks: PickTable) -> None:
+def write_picks(path: Path, picks: Sequence[MicrographPicks]) -> None:
     """Write a table of picks, the score only where some pick has one.
 
     Numbers are written so that reading gives the same ones again.
@@ -91,22 +127,16 @@ def write_picks(path: Path, picks: PickTable) -> None:
     InputError
         The file cannot be written.
     """
-    assert np.isfinite(picks.x).all()
-    assert np.isfinite(picks.y).all()
-    columns: dict[str, Sequence[str]] = {MICROGRAPH: _written_names(picks.micrograph)}
-    columns |= {X: [_shortest(value) for value in picks.x], Y: [_shortest(value) for value in picks.y]}
-    if np.isfinite(picks.score).any():
-        columns[SCORE] = ["" if np.isnan(value) else _shortest(value) for value in picks.score]
+    names = _written_names([one.micrograph for one in picks])
+    scored = any(np.isfinite(one.scores).any() for one in picks)
     delimiter = "," if path.suffix.lower() == ".csv" else "\t"
     with writing(path) as temporary, temporary.open("x", encoding="utf-8", newline="") as handle:
         writer = csv.writer(handle, delimiter=delimiter, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(zip(*columns.values(), strict=True))
-
-
-def _shortest(value: float) -> str:
-    # whole numbers without ".0", as Topaz writes them
-    return str(int(value)) if float(value).is_integer() and abs(value) < 1e15 else repr(float(value))
+        writer.writerow((MICROGRAPH, X, Y, *([SCORE] if scored else [])))
+        for name, one in zip(names, picks, strict=True):
+            for (x, y), score in zip(one.points, one.scores, strict=True):
+                cells = ["" if np.isnan(score) else shortest(score)] if scored else []
+                writer.writerow((name, shortest(x), shortest(y), *cells))
 
 
 def _written_names(micrographs: Sequence[str]) -> list[str]:
@@ -163,8 +193,12 @@ def _recognises(head: str) -> bool:
 KIND = FileKind(
     "a table of picks",
     (".txt", ".tsv", ".csv"),
+    convention="centres in pixels, the first row at y = 0",
     recognises=_recognises,
     read_picks=read_picks,
     list_micrographs=list_micrographs,
     write_picks=write_picks,
+    names=_written_names,
+    holds=frozenset({"scores"}),
+    holds_each=frozenset({"scores"}),
 )

@@ -34,7 +34,7 @@ class GeneralizedExpectationBinomial:
         batch = regions(scores, labels)
         positive = batch.mean_positive(cross_entropy(batch.scores, 1))
 
-        unlabeled = ~batch.positive
+        unlabeled = batch.unlabeled
         probability = batch.scores.sigmoid()
         mean = torch.where(unlabeled, probability, 0).sum()
         variance = torch.where(unlabeled, probability * (1 - probability), 0).sum()

@@ -34,7 +34,7 @@ class GeneralizedExpectationKL:
         positive = batch.mean_positive(cross_entropy(batch.scores, 1))
 
         # in logarithms, so that a mean probability too small to write is still no zero
-        unlabeled = ~batch.positive
+        unlabeled = batch.unlabeled
         count = unlabeled.sum(dtype=batch.scores.dtype)
         taken = unlabeled | (count == 0)  # without unlabeled regions, any numbers: the penalty is then left out
         log_count = count.clamp(min=1).log()

@@ -7,7 +7,6 @@ finished file their names are replaced by Topaz's. Nothing of Topaz is needed or
 
 import copy
 import io
-import os
 import warnings
 import zipfile
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from pickery.atomic import atomic_path
 from pickery.errors import PickeryWarning
 from pickery.model.picker import Picker, layer_geometry, receptive_field
 from pickery.model.resnet import ConvolutionLayer, MaxPool, ResidualBlock
@@ -58,53 +58,66 @@ _TOPAZ_NAMES: dict[type[nn.Module], tuple[str, str]] = {
     TopazResidualBlock: ("topaz.model.features.resnet", "ResidA"),
     TopazMaxPool: ("topaz.model.features.resnet", "MaxPool"),
 }
+_NAMES_SINCE_0_3: dict[type[nn.Module], tuple[str, str]] = {
+    TopazConvolutionLayer: ("topaz.model.features.resnet", "BasicConv"),
+}
 
 
-def save_topaz_module(path: Path, model: Picker) -> None:
+def save_topaz_module(path: Path, model: Picker, *, since_0_3: bool = False, dropout: bool = False) -> None:
     """Write a network for Topaz 0.2.5; a file that stands at the path is replaced as a whole or not at all.
 
     Topaz pads where it pools averages, so a conv network with average pooling scores a little differently there: a
-    `PickeryWarning` says so. Dropout is left out, which changes no score.
+    `PickeryWarning` says so.
+
+    Parameters
+    ----------
+    path
+        The file.
+    model
+        The network.
+    since_0_3
+        Write it for Topaz 0.3.0 and later, which name a class otherwise and look for one more attribute.
+    dropout
+        Keep dropout, for Topaz to train with. It is left out otherwise, which changes no score.
     """
     if model.settings["pooling"] == "average":
         warnings.warn(
-            f"{path}: Topaz pads where it pools averages, so its scores will differ a little from Pickery's.",
+            "Topaz pads where it pools averages, so its scores will differ from Pickery's.",
             PickeryWarning,
             stacklevel=2,
         )
     written = io.BytesIO()
-    torch.save(_tree(copy.deepcopy(model).cpu().train()), written)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with zipfile.ZipFile(written) as source, zipfile.ZipFile(temporary, "w") as target:
-            for entry in source.infolist():
-                data = source.read(entry)
-                target.writestr(entry.filename, _with_topaz_names(data) if _is_pickle(entry) else data)
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    torch.save(_tree(copy.deepcopy(model).cpu().train(), since_0_3, dropout), written)
+    with (
+        atomic_path(path) as temporary,
+        zipfile.ZipFile(written) as source,
+        zipfile.ZipFile(temporary, "w") as target,
+    ):
+        for entry in source.infolist():
+            data = source.read(entry)
+            target.writestr(entry.filename, _with_topaz_names(data, since_0_3) if _is_pickle(entry) else data)
 
 
 def _is_pickle(entry: zipfile.ZipInfo) -> bool:
     return entry.filename.endswith("/data.pkl")
 
 
-def _with_topaz_names(data: bytes) -> bytes:
+def _with_topaz_names(data: bytes, since_0_3: bool) -> bytes:
     """Replace our classes' names; in torch's pickles (protocol 2) a name stands as text between line ends."""
-    for twin, (module, name) in _TOPAZ_NAMES.items():
+    names = _TOPAZ_NAMES | (_NAMES_SINCE_0_3 if since_0_3 else {})
+    for twin, (module, name) in names.items():
         data = data.replace(f"c{__name__}\n{twin.__name__}\n".encode(), f"c{module}\n{name}\n".encode())
     assert __name__.encode() not in data
     return data
 
 
-def _tree(model: Picker) -> nn.Module:
+def _tree(model: Picker, since_0_3: bool, dropout: bool) -> nn.Module:
     layers = list(model.features.features)
     if model.settings["architecture"].startswith("resnet"):
         features: nn.Module = TopazResNet8() if model.settings["architecture"] == "resnet8" else TopazResNet16()
         stride = 2 if model.settings["pooling"] == "none" else 1
         _set(features, num_features=model.latent_dim, stride=stride, pad=False)
-        layers = [_resnet_layer(layer) for layer in layers]
+        layers = [twin for layer in layers for twin in (_resnet_layer(layer), *_dropout(layer, dropout))]
     else:
         features = TopazConv()
         _set(features, strides=[layer_geometry(layer)[1] for layer in layers], filled=False)
@@ -116,7 +129,16 @@ def _tree(model: Picker) -> nn.Module:
     top = TopazClassifier()
     top.add_module("features", features)
     top.add_module("classifier", model.classifier)
+    if since_0_3:
+        for module in top.modules():
+            if type(module) in _TOPAZ_NAMES:
+                _set(module, dims=2)
     return top
+
+
+def _dropout(layer: nn.Module, kept: bool) -> list[nn.Module]:
+    """Give the dropout of a layer, which in Topaz is a layer of its own."""
+    return [child for child in layer.children() if kept and isinstance(child, nn.Dropout) and child.p > 0]
 
 
 def _resnet_layer(layer: nn.Module) -> nn.Module:
@@ -135,6 +157,9 @@ def _resnet_layer(layer: nn.Module) -> nn.Module:
     for name, child in layer.named_children():
         if not isinstance(child, nn.Dropout):
             twin.add_module(name, child)
+        if name == "proj":
+            # ours is given every other pixel, Topaz's takes them itself
+            _set(child, stride=(layer.stride, layer.stride))
         if name in activations:
             twin.add_module(activations[name], nn.ReLU(inplace=True))
     return twin

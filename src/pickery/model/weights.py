@@ -7,7 +7,7 @@ import importlib.metadata
 import importlib.util
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +36,15 @@ class LoadedWeights:
         The weights, for that network's `load_state_dict`.
     description
         What was found, in words.
+    about
+        What else a model file of Pickery says: ``preprocess``, ``picking``, ``metrics``, ``provenance``; empty for
+        other files.
     """
 
     architecture: dict[str, Any]
     state_dict: dict[str, Tensor]
     description: str
+    about: dict[str, Any] = field(default_factory=dict)
 
 
 def load_weights(source: str, *, setting: str = "model.pretrained") -> LoadedWeights:
@@ -73,7 +77,8 @@ def _from_file(path: Path) -> LoadedWeights:
     if isinstance(content, dict) and content.get("format") == MODEL_FORMAT:
         content = _checked_version(content, path)
         settings, state = content["architecture"], content["state_dict"]
-        return LoadedWeights(settings, state, _describe(settings, state, "Pickery model", path))
+        about = {name: dict(content.get(name) or {}) for name in ("preprocess", "picking", "metrics", "provenance")}
+        return LoadedWeights(settings, state, _describe(settings, state, "Pickery model", path), about)
     if isinstance(content, StandIn):
         state, kinds, dropout = _flatten(content, path)
         found = recognise(state, layer_kinds=kinds, dropout=dropout, source=str(path))

@@ -1,7 +1,8 @@
-"""A micrograph with its picks circled: which labelled particles were found, which missed, and what else was picked."""
+"""A micrograph with its picks circled: alone, or as labelled particles found, missed, and picks beside them."""
 
 import math
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -43,6 +44,7 @@ def plot_picks(
     title: str = "",
     smoothing_px: float | None = None,
     pixel_size_angstrom: float | None = None,
+    left_out: NDArray[np.bool_] | None = None,
 ) -> "Figure":
     """Plot a micrograph with hits, misses and extras circled.
 
@@ -61,7 +63,48 @@ def plot_picks(
         Default: an eighth of the radius, which quiets the grain and keeps the particles. The plot says so.
     pixel_size_angstrom
         Of `image` (after downsampling), for a scale bar; none is drawn where it is not known.
+    left_out : bool, (height, width)
+        Where nothing was to be picked; drawn darker, with an outline.
     """
+    groups = (
+        (hits, HITS, "found"),
+        (misses, MISSES, "missed (labelled, not picked)"),
+        (extras, EXTRAS, "extra (picked, not labelled)"),
+    )
+    return _drawn(image, groups, radius, title, smoothing_px, pixel_size_angstrom, left_out)
+
+
+def plot_picked(
+    image: ArrayLike,
+    points: ArrayLike,
+    *,
+    radius: float,
+    title: str = "",
+    smoothing_px: float | None = None,
+    pixel_size_angstrom: float | None = None,
+    left_out: NDArray[np.bool_] | None = None,
+) -> "Figure":
+    """Plot a micrograph with all its picks circled, where nothing is known to hold them against.
+
+    Parameters
+    ----------
+    image, radius, title, smoothing_px, pixel_size_angstrom, left_out
+        As in `plot_picks`.
+    points : (n, 2)
+        x, y in pixels of `image`.
+    """
+    return _drawn(image, ((points, HITS, "picks"),), radius, title, smoothing_px, pixel_size_angstrom, left_out)
+
+
+def _drawn(
+    image: ArrayLike,
+    groups: Sequence[tuple[ArrayLike, _Ring, str]],
+    radius: float,
+    title: str,
+    smoothing_px: float | None,
+    pixel_size_angstrom: float | None,
+    left_out: NDArray[np.bool_] | None,
+) -> "Figure":
     from matplotlib.lines import Line2D
     from scipy.ndimage import gaussian_filter
 
@@ -77,7 +120,8 @@ def plot_picks(
         across = max(width * scale, 4.6)
         lines = textwrap.wrap(title, int(across * CHARACTERS_PER_INCH))
         # as much again as the title and the legend's lines need
-        figure = new_figure(across, height * scale + 0.3 * len(lines) + 0.15 + 0.25 * (3 + (smoothing_px > 0)))
+        notes = len(groups) + (smoothing_px > 0) + (left_out is not None)
+        figure = new_figure(across, height * scale + 0.3 * len(lines) + 0.15 + 0.25 * notes)
         axes = figure.add_subplot()
         axes.imshow(
             shown, cmap="gray", vmin=low, vmax=max(high, low + 1e-6 * max(1.0, abs(low))), interpolation="antialiased"
@@ -87,11 +131,6 @@ def plot_picks(
         axes.set_axis_off()
         axes.set_title("\n".join(lines))
         line_points = min(2.2, max(1.1, 0.13 * radius * scale * 72))
-        groups = (
-            (hits, HITS, "found"),
-            (misses, MISSES, "missed (labelled, not picked)"),
-            (extras, EXTRAS, "extra (picked, not labelled)"),
-        )
         handles = []
         for points, ring, words in groups:
             centres = np.asarray(points, dtype=np.float64).reshape(-1, 2)
@@ -99,6 +138,9 @@ def plot_picks(
             handles.append(
                 Line2D([], [], color=ring.colour, linestyle=ring.dashes, linewidth=2.4, label=f"{len(centres)} {words}")
             )
+        if left_out is not None:
+            _darken(axes, left_out)
+            handles.append(Line2D([], [], color=MISSES.colour, linewidth=1.2, label="left out"))
         if smoothing_px > 0:
             words = f"smoothed for display, σ = {smoothing_px:.3g} px"
             handles.append(Line2D([], [], linestyle="none", label=words))
@@ -118,6 +160,15 @@ def plot_picks(
         if pixel_size_angstrom is not None:
             _scale_bar(axes, width, height, pixel_size_angstrom)
         return figure
+
+
+def _darken(axes: "Axes", left_out: NDArray[np.bool_]) -> None:
+    """Draw areas darker, and outline them."""
+    shade = np.zeros((*left_out.shape, 4), dtype=np.float32)
+    shade[..., 3] = 0.45 * left_out
+    axes.imshow(shade, interpolation="nearest")
+    if left_out.any() and not left_out.all():
+        axes.contour(left_out, levels=[0.5], colors=MISSES.colour, linewidths=1.2)
 
 
 def _circle(

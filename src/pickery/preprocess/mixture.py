@@ -21,6 +21,9 @@ SMALLEST_GAIN = 1e-3
 QUANTILE_PIXELS = 1 << 17
 """So many pixels are enough to place the bins."""
 
+PIXELS_AT_ONCE = 1 << 23
+"""Pixels binned together: bounds memory for images of any size at some 200 MB."""
+
 
 @dataclass(frozen=True, slots=True)
 class MixtureFit:
@@ -109,14 +112,20 @@ def _histogram(pixels: NDArray[np.float32], bins: int) -> _Histogram:
 
     # Counted from the middle, so that the squares lose no digits to a large mean.
     origin = (low + high) / 2
-    values = pixels.astype(np.float64)
-    values -= origin
-    inside = None
-    if darkest < low or brightest > high:
-        inside = np.abs(values) <= (high - low) / 2
-    moments = [_binned(values if inside is None else values[inside], (high - low) / 2, bins)]
-    if inside is not None:
-        moments.append(_grouped(np.sort(values[~inside]), bins))
+    reach = (high - low) / 2
+    within = np.zeros((3, bins))
+    beyond: list[NDArray[np.float64]] = []
+    for start in range(0, pixels.size, PIXELS_AT_ONCE):
+        values = pixels[start : start + PIXELS_AT_ONCE].astype(np.float64)
+        values -= origin
+        if darkest < low or brightest > high:
+            inside = np.abs(values) <= reach
+            beyond.append(values[~inside])
+            values = values[inside]
+        within += _binned(values, reach, bins)
+    moments = [within]
+    if beyond:
+        moments.append(_grouped(np.sort(np.concatenate(beyond)), bins))
     gathered = np.concatenate(moments, axis=1)
     gathered = gathered[:, gathered[0] > 0]
     ascending = np.argsort(gathered[1] / gathered[0], kind="stable")  # outliers on both sides came last

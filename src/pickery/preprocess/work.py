@@ -97,8 +97,9 @@ def prepare_image(image: ArrayLike, settings: Settings, content: str) -> tuple[N
         mean, std, weight = float(small.mean(dtype=np.float64)), float(small.std(dtype=np.float64)), 1.0
         if not std > 8 * float(np.finfo(np.float32).eps) * float(np.abs(small).max()):
             raise InputError(f"Its pixels are constant (about {mean:g}), so they cannot be normalised.")
-    prepared = ((small - mean) / std).astype(np.float32)
-    extreme = float(np.abs(prepared).max())
+    prepared = small - np.float32(mean)  # a new array: without downsampling the image is the caller's own
+    prepared /= np.float32(std)
+    extreme = float(np.maximum(prepared.max(), -prepared.min()))
     if not np.isfinite(extreme):
         raise InputError(f"Its pixels are too large to normalise in single precision (mean {mean:g}, std {std:g}).")
     return prepared, Normalisation(mean, std, weight, extreme)

@@ -220,8 +220,9 @@ def _describe(micrograph: SimulatedMicrograph) -> dict[str, Any]:
 
 
 def _write_table(path: Path, names: list[str], points: list[NDArray[np.float64]]) -> None:
-    from pickery.formats.picks import PickTable, write_picks
+    from pickery.formats.picks import MicrographPicks, write_picks
 
-    x, y = np.concatenate(points).round(2).T
-    micrograph = tuple(name for name, of_one in zip(names, points, strict=True) for _ in of_one)
-    write_picks(path, PickTable(micrograph=micrograph, x=x, y=y, score=np.full(x.shape, np.nan), source=path.name))
+    picks = [
+        MicrographPicks(name, own.round(2), np.full(len(own), np.nan)) for name, own in zip(names, points, strict=True)
+    ]
+    write_picks(path, picks)

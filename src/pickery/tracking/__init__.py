@@ -3,6 +3,7 @@
 from typing import Any
 
 from pickery.tracking.mlflow_tracker import MLflowTracker
+from pickery.tracking.models import fetch_model, is_tracked
 from pickery.tracking.store import create_store, experiment_page, quiet_mlflow, reason, store_uri
 from pickery.tracking.tracker import Status, Tracker
 
@@ -12,6 +13,8 @@ __all__ = [
     "Tracker",
     "create_store",
     "experiment_page",
+    "fetch_model",
+    "is_tracked",
     "open_tracker",
     "quiet_mlflow",
     "reason",

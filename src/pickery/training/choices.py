@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 
 from pickery.config.schema import TrainConfig
 from pickery.data.datamodule import LabelledMicrographs
-from pickery.data.regions import disc_size
+from pickery.data.regions import LabelledRegions, disc_size
 from pickery.errors import InputError
 from pickery.evaluation.names import REGION_METRICS
 from pickery.loss.prior import ObjectiveChoice, choose_objective, expected_pi
@@ -53,9 +54,13 @@ def check_fit(config: TrainConfig, data: TrainingData, model: Picker) -> None:
 
 
 def pi_of(data: TrainingData, micrographs: LabelledMicrographs) -> float:
-    """Work out pi, the expected fraction of positive regions, of these micrographs."""
-    regions = int(micrographs.shapes.prod(axis=1).sum())
-    return expected_pi(data.expected_particles, len(micrographs), disc_size(data.radius), regions)
+    """Work out pi, the expected fraction of positive regions among those of these micrographs that are not masked."""
+    try:
+        return expected_pi(data.expected_particles, len(micrographs), disc_size(data.radius), micrographs.region_count)
+    except InputError as error:
+        if not micrographs.masked:
+            raise
+        raise InputError(f"{error} Regions in masks (data.masks) are not counted.") from error
 
 
 def choose(config: TrainConfig, data: TrainingData, train: LabelledMicrographs) -> ObjectiveChoice:
@@ -67,6 +72,29 @@ def choose(config: TrainConfig, data: TrainingData, train: LabelledMicrographs) 
         expected_particles=data.expected_particles,
         mean_picks=data.picks(data.train) / len(data.train),
     )
+
+
+def about_negatives(data: TrainingData, regions: LabelledRegions) -> Iterator[str]:
+    """Say what becomes of known negatives that are not used as such.
+
+    Parameters
+    ----------
+    data
+        The data of the training.
+    regions
+        Those of the training micrographs.
+    """
+    given = data.negative_count(list(data.negatives))
+    if given and not data.negative_count(data.train):
+        yield (
+            f"none of the {given} positions of data.negatives is on a training micrograph: they change nothing, as "
+            "held-out micrographs are judged by their picks alone"
+        )
+    if regions.contested:
+        yield (
+            f"{regions.contested} regions are within data.radius of both a pick and a position of data.negatives: "
+            "they count as positive"
+        )
 
 
 def pick_level(config: TrainConfig, data: TrainingData) -> PickLevel:

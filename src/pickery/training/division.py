@@ -16,8 +16,11 @@ from pickery.errors import InputError
 from pickery.formats.micrographs import MicrographFile
 from pickery.preprocess.store import PreparedSet
 from pickery.simulation.data_set import DataSet
-from pickery.training.inputs import Collected, Found, Points, collect
+from pickery.training.inputs import Collected, Found, collect
+from pickery.training.left_out import MaskedRuns, Points
 from pickery.training.listener import Listener
+
+NO_RUNS = np.empty((0, 2), dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -44,8 +47,13 @@ class TrainingData:
         Disc radius of a positive region.
     partial_labels
         Whether the held-out micrographs may hold particles that nobody labelled; False where the truth is known.
+    negatives
+        Each micrograph's positions known to hold no particle, likewise; empty where none are given.
+    masked
+        Micrograph's name → its masked regions, as `pickery.data.regions.runs_of` writes them; only those that have
+        some.
     fingerprint
-        Hash of all this: the prepared pixels, the picks and the split.
+        Hash of all this: the prepared pixels, the picks and the split, the masks and the negatives that train.
     """
 
     prepared: PreparedSet
@@ -58,6 +66,8 @@ class TrainingData:
     expected_particles: float
     radius: int
     partial_labels: bool
+    negatives: Points
+    masked: MaskedRuns
     fingerprint: str
 
     def labelled(self, names: Sequence[str]) -> LabelledMicrographs:
@@ -70,11 +80,26 @@ class TrainingData:
             shapes=chosen.shapes,
             points=tuple(chosen.to_regions(i, self.points[name]) for i, name in enumerate(names)),
             radius=self.radius,
+            negatives=tuple(chosen.to_regions(i, self.negatives[name]) for i, name in enumerate(names))
+            if self.negative_count(names)
+            else (),
+            masked=tuple(self.masked.get(name, NO_RUNS) for name in names)
+            if any(name in self.masked for name in names)
+            else (),
         )
 
     def picks(self, names: Sequence[str]) -> int:
         """Count the picks of some of the micrographs."""
         return sum(len(self.points[name]) for name in names)
+
+    def negative_count(self, names: Sequence[str]) -> int:
+        """Count the positions known to hold no particle in some of the micrographs."""
+        return sum(len(self.negatives[name]) for name in names if name in self.negatives)
+
+    def masked_fraction(self, names: Sequence[str]) -> float:
+        """Tell which part of the regions of some of the micrographs is masked."""
+        regions = int(self.prepared.select(list(names)).shapes.prod(axis=1).sum())
+        return sum(int(np.diff(self.masked[name]).sum()) for name in names if name in self.masked) / max(1, regions)
 
 
 def gather(config: TrainConfig, listener: Listener, *, simulated: DataSet | None = None) -> TrainingData:
@@ -110,6 +135,8 @@ def divide(config: TrainConfig, collected: Collected, listener: Listener) -> Tra
     keep = config.data.picks_per_micrograph
     if keep is not None:
         points |= {name: choose_picks(points[name], keep, name=name, seed=config.seed) for name in train}
+    negatives = {name: found.negatives[name] for name in names if name in found.negatives}
+    masked = {name: collected.masked[name] for name in names if name in collected.masked}
     assert config.data.expected_particles is not None
     return TrainingData(
         prepared=collected.prepared,
@@ -122,7 +149,9 @@ def divide(config: TrainConfig, collected: Collected, listener: Listener) -> Tra
         expected_particles=config.data.expected_particles,
         radius=config.data.radius,
         partial_labels=collected.partial_labels,
-        fingerprint=_fingerprint(collected.prepared, train, test, points),
+        negatives=negatives,
+        masked=masked,
+        fingerprint=_fingerprint(collected.prepared, train, test, points, negatives, masked),
     )
 
 
@@ -132,7 +161,8 @@ def split(names: Sequence[str], found: Found, settings: DataGroup, seed: int) ->
     dropped = [
         name
         for name, count in zip(names, counts, strict=True)
-        if count == 0 and (settings.unpicked == "drop" or name in found.given_apart)
+        if count == 0
+        and (name in found.given_apart or (settings.unpicked == "drop" and not len(found.negatives.get(name, ()))))
     ]
     kept = [name for name in names if name not in set(dropped)]
     if settings.test_micrographs is not None:
@@ -157,10 +187,22 @@ def split(names: Sequence[str], found: Found, settings: DataGroup, seed: int) ->
     return train, test, dropped
 
 
-def _fingerprint(prepared: PreparedSet, train: Sequence[str], test: Sequence[str], points: Points) -> str:
+def _fingerprint(
+    prepared: PreparedSet,
+    train: Sequence[str],
+    test: Sequence[str],
+    points: Points,
+    negatives: Points,
+    masked: MaskedRuns,
+) -> str:
     digest = hashlib.blake2b(prepared.fingerprint.encode(), digest_size=16)
     for side, names in (("train", train), ("test", test)):
         for name in names:
             digest.update(f"\0{side}\0{name}\0".encode())
             digest.update(np.ascontiguousarray(points[name], dtype="<f8").tobytes())
+            # nothing is added where there is nothing, so that data without masks and negatives keep their hash
+            if side == "train" and len(negatives.get(name, ())):
+                digest.update(b"\0negatives\0" + np.ascontiguousarray(negatives[name], dtype="<f8").tobytes())
+            if name in masked:
+                digest.update(b"\0masked\0" + np.ascontiguousarray(masked[name], dtype="<i8").tobytes())
     return digest.hexdigest()

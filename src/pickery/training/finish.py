@@ -82,7 +82,7 @@ def finish_run(
 
     micrographs = data.labelled(data.test or data.train)
     names, points = micrographs.names, micrographs.points
-    judged = HeldOutEvaluation(names=names, points=points, stride=1, pi=pi, picks=picks)
+    judged = HeldOutEvaluation(names=names, points=points, stride=1, pi=pi, picks=picks, mask=micrographs.mask)
     indices = range(len(names))
     regions = evaluate(model, judged, map(micrographs.image, indices), map(micrographs.labels, indices))
     found = judged.pick_metrics
@@ -169,6 +169,9 @@ def _summary(
             "training_picks": data.picks(data.train),
             "test_picks": data.picks(data.test),
             "unpicked_training_micrographs": sum(len(data.points[name]) == 0 for name in data.train),
+            "training_negatives": data.negative_count(data.train),
+            "training_masked_fraction": data.masked_fraction(data.train),
+            "test_masked_fraction": data.masked_fraction(data.test),
         },
         "tracked_run": tracker.run_id,
         "provenance": dict(provenance),
@@ -231,6 +234,7 @@ def _plots(
         radius=judged.picks.extraction_radius,
         title=f"{micrographs.names[shown]} ({'held out' if data.test else 'trained on'})",
         pixel_size_angstrom=None if pixel is None else pixel * scale[1],
+        left_out=micrographs.mask(shown),
     )
     figures = {
         "precision": precision,
@@ -249,11 +253,13 @@ def write_micrographs(path: Path, data: TrainingData) -> None:
     """Write ``micrographs.csv``: every micrograph, what it served for, and where its prepared pixels are."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["name", "path", "set", "reason", "picks", "prepared"])
+    writer.writerow(["name", "path", "set", "reason", "picks", "prepared", "negatives", "masked_fraction"])
     sides = dict.fromkeys(data.train, "train") | dict.fromkeys(data.test, "test")
     for name, file in data.files.items():
         side = sides.get(name, "skipped")
         prepared = "" if side == "skipped" else str(data.prepared.directory)
         picks = len(data.points[name]) if name in data.points else 0
-        writer.writerow([name, file.path, side, data.skipped.get(name, ""), picks, prepared])
+        masked = 0.0 if side == "skipped" else data.masked_fraction([name])
+        row = [name, file.path, side, data.skipped.get(name, ""), picks, prepared]
+        writer.writerow([*row, data.negative_count([name]), f"{masked:.4g}"])
     write_text(path, text.getvalue())

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
 
-from pickery.config.load import flat
 from pickery.config.schema import TrainConfig
 from pickery.data.datamodule import LabelledMicrographs, PickerDataModule
+from pickery.data.regions import LabelledRegions
 from pickery.data.sampler import RegionSampler
 from pickery.errors import InputError
 from pickery.loss import build_objective
 from pickery.loss.penalty import autoencoder_weight
 from pickery.loss.prior import ObjectiveChoice
-from pickery.model import Picker, build_model, set_expected_fraction
+from pickery.model import Picker, set_expected_fraction
 from pickery.model.decoder import decoder_for
-from pickery.model.weights import LoadedWeights, load_weights, save_model
+from pickery.model.weights import load_weights, save_model
 from pickery.tracking import Tracker
 from pickery.training.callbacks import EpochRecorder, ProgressTeller
 from pickery.training.choices import (
+    about_negatives,
     check_fit,
     choose,
     describe,
@@ -33,39 +31,15 @@ from pickery.training.choices import (
     preprocess_settings,
     training_device,
 )
+from pickery.training.common import FitResult, first_model, introduce, track_epoch
 from pickery.training.division import TrainingData
-from pickery.training.finish import Finished, finish_run
+from pickery.training.finish import finish_run
 from pickery.training.held_out import HeldOutEvaluation
 from pickery.training.history import Epoch, best_epoch
 from pickery.training.listener import Listener, Silence
 from pickery.training.loop import run_loop
 from pickery.training.module import PickerModule
 from pickery.training.optimizers import build_optimizer, build_schedule
-
-
-@dataclass(frozen=True)
-class FitResult:
-    """What a training gave.
-
-    Attributes
-    ----------
-    folder
-        The run's folder; its ``model.ckpt`` is the best epoch's model.
-    best
-        The best epoch's figures.
-    epochs
-        All epochs.
-    objective
-        The objective asked for and the one used.
-    finished
-        The best epoch over all regions and at pick level; None for a training that was stopped before its last epoch.
-    """
-
-    folder: Path
-    best: Epoch
-    epochs: tuple[Epoch, ...]
-    objective: ObjectiveChoice
-    finished: Finished | None
 
 
 def fit(
@@ -105,16 +79,19 @@ def fit(
     train = data.labelled(data.train)
     test = data.labelled(data.test) if data.test else None
     weights = None if config.model.pretrained is None else load_weights(config.model.pretrained)
-    model = _model(config, weights, listener)
+    model = first_model(config, weights, listener)
     check_fit(config, data, model)
     choice = choose(config, data, train)
     if choice.warning:
         listener.warn(choice.warning)
+    regions = train.regions()
+    for text in about_negatives(data, regions):
+        listener.warn(text)
     if weights is None and config.model.prior_bias:
         set_expected_fraction(model, max(choice.pi, choice.observed))
     picks = pick_level(config, data)
     provenance = describe(config, data, choice)
-    _introduce(config, data, choice, tracker, provenance)
+    introduce(config, data, choice, tracker, provenance)
 
     held_out = None
     if test is not None:
@@ -125,8 +102,9 @@ def fit(
             stride=config.evaluation.stride,
             pi=pi_of(data, test),
             picks=monitored_picks,
+            mask=test.mask,
         )
-    module = _module(config, data, model, choice, train, held_out)
+    module = _module(config, data, model, choice, regions, held_out)
     if config.loss.autoencoder == "auto":
         listener.say(f"loss.autoencoder=auto gives it the weight {module.autoencoder_weight:g}")
         tracker.tags({"autoencoder_weight": f"{module.autoencoder_weight:g}"})
@@ -152,7 +130,8 @@ def fit(
         lambda epoch, done, total, evaluating: listener.training(epoch, config.trainer.epochs, done, total, evaluating)
     )
     epochs = config.trainer.epochs if stop_after is None else min(stop_after, config.trainer.epochs)
-    run_loop(config, module, _data_module(config, train, test, choice, model), [recorder, tell], folder, epochs=epochs)
+    minibatches = _data_module(config, train, test, regions, choice, model)
+    run_loop(config, module, minibatches, [recorder, tell], folder, epochs=epochs)
     for epoch in recorder.epochs:
         if epoch.number <= recorder.resumed_epochs and epoch.number not in tracked:
             track_epoch(tracker, epoch)
@@ -190,70 +169,9 @@ def check(config: TrainConfig, data: TrainingData) -> None:
         As `fit` does.
     """
     weights = None if config.model.pretrained is None else load_weights(config.model.pretrained)
-    check_fit(config, data, _model(config, weights, Silence()))
+    check_fit(config, data, first_model(config, weights, Silence()))
     choose(config, data, data.labelled(data.train))
     pick_level(config, data)
-
-
-def track_epoch(tracker: Tracker, epoch: Epoch) -> None:
-    """Record an epoch's figures in the tracked run."""
-    figures = {f"train/{name}": value for name, value in epoch.train.items()}
-    figures |= {f"test/{name}": value for name, value in (epoch.test or {}).items()}
-    tracker.metrics(figures | {"learning_rate": epoch.learning_rate}, step=epoch.number)
-
-
-def _model(config: TrainConfig, weights: LoadedWeights | None, listener: Listener) -> Picker:
-    settings = config.model
-    wanted: dict[str, Any] = {
-        "architecture": settings.architecture,
-        "units": settings.units,
-        "dropout": settings.dropout,
-        "batch_norm": settings.batch_norm,
-        "pooling": settings.pooling,
-        "unit_scaling": settings.unit_scaling,
-    }
-    model = build_model(**wanted, seed=config.seed)
-    if weights is not None:
-        listener.say(f"weights to start from: {weights.description}")
-        # dropout has no weights
-        other = {k: v for k, v in weights.architecture.items() if k != "dropout" and wanted[k] != v}
-        if other:
-            words = [f"model={v}" if k == "architecture" else f"model.{k}={str(v).lower()}" for k, v in other.items()]
-            raise InputError(f"model.pretrained={settings.pretrained} holds other weights: it needs {' '.join(words)}")
-        model.load_state_dict(weights.state_dict)
-    # torch's stubs know this of tensors only
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return model
-
-
-def _introduce(
-    config: TrainConfig, data: TrainingData, choice: ObjectiveChoice, tracker: Tracker, provenance: Mapping[str, Any]
-) -> None:
-    tracker.parameters(flat(config))
-    tracker.tags(
-        {
-            "mlflow.source.name": "pickery train",
-            "mlflow.source.type": "LOCAL",
-            "objective_asked": choice.asked,
-            "objective_used": choice.used,
-            "data_fingerprint": data.fingerprint,
-            "epochs": str(config.trainer.epochs),
-            "device": str(provenance["device"]),
-            "threads": str(provenance["threads"]),
-            "pi": f"{choice.pi:.6g}",
-            "observed": f"{choice.observed:.6g}",
-        }
-        | {f"version.{name}": number for name, number in provenance["versions"].items()}
-    )
-    for side, names in (("training", data.train), ("test", data.test)):
-        if names:
-            tracker.data_set(
-                f"{side} micrographs",
-                digest=data.fingerprint,
-                source=str(data.prepared.directory),
-                context=side,
-                profile={"micrographs": len(names), "picks": data.picks(names)},
-            )
 
 
 def _module(
@@ -261,7 +179,7 @@ def _module(
     data: TrainingData,
     model: Picker,
     choice: ObjectiveChoice,
-    train: LabelledMicrographs,
+    regions: LabelledRegions,
     held_out: HeldOutEvaluation | None,
 ) -> PickerModule:
     has_decoder = model.settings["architecture"].startswith("conv")
@@ -272,7 +190,12 @@ def _module(
     total_steps = config.trainer.epochs * config.sampler.epoch_size
     return PickerModule(
         model=model,
-        objective=build_objective(choice.used, pi=choice.objective_pi, slack=config.loss.slack),
+        objective=build_objective(
+            choice.used,
+            pi=choice.objective_pi,
+            slack=config.loss.slack,
+            negative_weight=config.loss.negative_weight if len(regions.negatives) else None,
+        ),
         optimizer=lambda parameters: build_optimizer(
             config.optimizer.name,
             parameters,
@@ -287,6 +210,7 @@ def _module(
         held_out=held_out,
         pi=choice.pi,
         observed=choice.observed,
+        has_negatives=len(regions.negatives) > 0,
         dropout_seed=config.seed if config.model.dropout > 0 else None,
         compiled=config.trainer.compile,
     )
@@ -296,11 +220,12 @@ def _data_module(
     config: TrainConfig,
     train: LabelledMicrographs,
     test: LabelledMicrographs | None,
+    regions: LabelledRegions,
     choice: ObjectiveChoice,
     model: Picker,
 ) -> PickerDataModule:
     sampler = RegionSampler(
-        train.regions(),
+        regions,
         minibatch_size=config.sampler.minibatch_size,
         balance=config.sampler.balance,
         seed=config.seed,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -64,6 +64,9 @@ class HeldOutEvaluation:
         Expected fraction of positive regions in these micrographs.
     picks
         Take picks as well; this scores every region, and the region-level figures keep their stride.
+    mask
+        Gives a micrograph's masked regions, bool (rows, columns), by its index, or None where it has none: they take
+        no part in the region-level figures, and nothing is picked there. Picks there should not be among `points`.
     """
 
     def __init__(
@@ -74,9 +77,11 @@ class HeldOutEvaluation:
         stride: int,
         pi: float,
         picks: PickLevel | None = None,
+        mask: Callable[[int], NDArray[np.bool_] | None] = lambda index: None,
     ) -> None:
         self.names, self.points = tuple(names), tuple(points)
         self.stride, self.pi, self.picks = stride, pi, picks
+        self._mask = mask
         self._gathered = _Gathered()
         self.pick_metrics: PickMetrics | None = None
         self.candidates: Mapping[int, Candidates] = {}
@@ -95,12 +100,18 @@ class HeldOutEvaluation:
         """
         scored = 1 if self.picks is not None else self.stride
         scores = np.asarray(score_map(model, image, stride=scored))
+        mask = self._mask(index)
         if self.picks is not None:
-            points, values = suppress(scores, self.picks.extraction_radius, self.picks.score_threshold)
+            pickable = scores if mask is None else np.where(mask, np.float32(-np.inf), scores)
+            points, values = suppress(pickable, self.picks.extraction_radius, self.picks.score_threshold)
             self._gathered.candidates[index] = Candidates(np.asarray(points, dtype=np.float64), values)
             scores = scores[:: self.stride, :: self.stride]
+        seen = labels[:: self.stride, :: self.stride].cpu().numpy()
+        if mask is not None:
+            kept = ~mask[:: self.stride, :: self.stride]
+            scores, seen = scores[kept], seen[kept]
         self._gathered.scores.append(scores.ravel())
-        self._gathered.labels.append(labels[:: self.stride, :: self.stride].cpu().numpy().ravel())
+        self._gathered.labels.append(seen.ravel())
 
     def result(self) -> dict[str, float]:
         """Give the figures of all micrographs added since the last call, by metric name."""

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pickery.config.schema import DataGroup, PreprocessGroup, TrainConfig
 from pickery.errors import InputError
+from pickery.formats.masks import Mask, find_masks
 from pickery.formats.micrographs import MicrographFile, find_micrographs, read_header
 from pickery.formats.picks import AssignedPicks, assign_picks, read_picks
 from pickery.preprocess.prepare import Prepared, prepare
 from pickery.preprocess.store import PreparedSet
 from pickery.simulation.data_set import DataSet, cached_data_set
 from pickery.simulation.settings import SimulationSettings
+from pickery.training.left_out import MaskedRuns, Points, apply_masks
 from pickery.training.listener import Listener
-
-Points = dict[str, NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -40,6 +39,10 @@ class Found:
         Micrographs left out, and why.
     truth
         Each micrograph's particles, where they are known: in simulated data.
+    negatives
+        Each micrograph's positions known to hold no particle, likewise; empty where none are given.
+    masks
+        The micrographs' masks, by name.
     """
 
     files: tuple[MicrographFile, ...]
@@ -48,6 +51,8 @@ class Found:
     pixel_size_angstrom: float | None
     skipped: Mapping[str, str]
     truth: Points
+    negatives: Points
+    masks: Mapping[str, Mask]
 
 
 @dataclass(frozen=True)
@@ -57,19 +62,23 @@ class Collected:
     Attributes
     ----------
     found
-        What the files give.
+        What the files give; picks and negatives in masked areas are not among it.
     prepared
         The prepared set.
     skipped
         Micrographs left out, and why.
     partial_labels
         Whether micrographs may hold particles that nobody labelled; False where the truth is known.
+    masked
+        Micrograph's name → its masked regions, as `pickery.data.regions.runs_of` writes them; only those that have
+        some.
     """
 
     found: Found
     prepared: PreparedSet
     skipped: Mapping[str, str]
     partial_labels: bool
+    masked: MaskedRuns
 
 
 def collect(config: TrainConfig, listener: Listener, *, simulated: DataSet | None = None) -> Collected:
@@ -93,6 +102,10 @@ def collect(config: TrainConfig, listener: Listener, *, simulated: DataSet | Non
         When something given cannot be used; see the formats and preprocess rooms.
     """
     found = find(config.data, listener, simulated=simulated, skip_bad=config.preprocess.skip_bad)
+    # before hours of preparing, so that a mask that cannot be used is said at once
+    positions = {"picks": found.points, "positions of data.negatives": found.negatives}
+    kept, masked = apply_masks(found.masks, positions, config.preprocess.downsample, listener)
+    found = replace(found, points=kept["picks"], negatives=kept["positions of data.negatives"])
     readable = [file for file in found.files if file.name not in found.skipped]
     result = prepare_files(readable, config.preprocess, config.seed, listener)
     for name, reason in result.skipped.items():
@@ -102,6 +115,7 @@ def collect(config: TrainConfig, listener: Listener, *, simulated: DataSet | Non
         prepared=result.set,
         skipped=dict(found.skipped) | result.skipped,
         partial_labels=simulated is None,
+        masked=masked,
     )
 
 
@@ -170,6 +184,10 @@ def find(settings: DataGroup, listener: Listener, *, simulated: DataSet | None =
         assert settings.test_picks is not None
         read = _read(settings.test_picks, files, shapes, settings, listener, setting="data.test_picks")
         points |= {file.name: read[file.name] for file in tests if file.name in read}
+    negatives: Points = {}
+    if settings.negatives is not None:
+        negatives = _read(settings.negatives, files, shapes, settings, listener, setting="data.negatives")
+    masks = {} if settings.masks is None else find_masks(settings.masks, files, shapes)
     truth: Points = {}
     if simulated is not None:
         truth = _read(str(simulated.truth), files, shapes, settings, listener, setting="the simulated truth")
@@ -180,6 +198,8 @@ def find(settings: DataGroup, listener: Listener, *, simulated: DataSet | None =
         pixel_size_angstrom=_pixel_size(settings.pixel_size, sizes, listener),
         skipped=skipped,
         truth=truth,
+        negatives=negatives,
+        masks=masks,
     )
 
 
@@ -198,8 +218,9 @@ def _headers(
             listener.warn(f"left out {file.name}: {error}")
             continue
         shapes[file.name] = header.shape
-        if header.pixel_size_angstrom is not None:
-            sizes.append(header.pixel_size_angstrom)
+        size = header.pixel_size_angstrom or file.known.pixel_size_angstrom
+        if size is not None:
+            sizes.append(size)
     if not shapes:
         raise InputError(f"none of the {len(files)} micrographs can be read; the first: {next(iter(skipped.values()))}")
     return shapes, sizes, skipped

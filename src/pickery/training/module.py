@@ -10,13 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 
-from pickery.loss import LossTerms
+from pickery.loss import Objective
 from pickery.loss.penalty import l2_penalty, reconstruction_error
 from pickery.model import Picker
 from pickery.training.held_out import HeldOutEvaluation
 from pickery.training.running import RunningMeans, minibatch_figures
-
-Objective = Callable[[Tensor, Tensor], LossTerms]
 
 
 class PickerModule(pl.LightningModule):
@@ -44,6 +42,8 @@ class PickerModule(pl.LightningModule):
         Expected fraction of positive regions in the training micrographs.
     observed
         Labelled fraction of them.
+    has_negatives
+        Whether minibatches hold regions known to be negative.
     dropout_seed
         Dropout's randomness follows from it and the step; None for a model without dropout.
     compiled
@@ -63,6 +63,7 @@ class PickerModule(pl.LightningModule):
         held_out: HeldOutEvaluation | None = None,
         pi: float,
         observed: float,
+        has_negatives: bool = False,
         dropout_seed: int | None = None,
         compiled: bool = False,
     ) -> None:
@@ -73,6 +74,7 @@ class PickerModule(pl.LightningModule):
         self.autoencoder_weight, self.l2 = autoencoder_weight, l2
         self.held_out = held_out
         self.pi, self.observed = pi, observed
+        self.has_negatives = has_negatives
         self.dropout_seed = dropout_seed
         self._build_optimizer, self._build_schedule = optimizer, schedule
         self.figures = RunningMeans()
@@ -99,7 +101,9 @@ class PickerModule(pl.LightningModule):
             named["l2"] = l2_penalty(self.model.parameters(), self.l2)
             loss = loss + named["l2"]
         with torch.no_grad():
-            figures = minibatch_figures(scores, labels, pi=self.pi, observed=self.observed)
+            figures = minibatch_figures(
+                scores, labels, pi=self.pi, observed=self.observed, has_negatives=self.has_negatives
+            )
             parts = {f"objective_{name}": value.detach() for name, value in named.items()}
             self.figures.add({"objective": loss.detach(), **parts, **figures})
         return loss

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from pickery.training.listener import Listener
 from pickery.training.run_folder import RunFolder, State, default_folder, identity
 
 if TYPE_CHECKING:
-    from pickery.training.fit import FitResult
+    from pickery.training.common import FitResult
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,10 @@ def run_training(
     InputError
         When something given cannot be used.
     """
-    decides = identity(config, data.fingerprint, pretrained)
-    path = Path(config.run_dir) if config.run_dir is not None else default_folder("train", config, decides)
+    engine = engine_version(config)
+    decides = identity(config, data.fingerprint, pretrained, engine)
+    named = () if engine is None else (config.engine.name,)
+    path = Path(config.run_dir) if config.run_dir is not None else default_folder("train", config, decides, *named)
     folder = RunFolder.open(path, decides, epochs=config.trainer.epochs, given=config.run_dir is not None)
     try:
         if folder.state == "finished":
@@ -92,17 +95,37 @@ def run_training(
         write_config(config, folder.path)
         words.introduce(config, data, folder.path, folder.state, listener)
         listener.working("opening the tracking store")
-        tracker = open_tracker(
+        opening = {
             **tracking_options(config),
-            run_name=run_name or config.tracking.run_name or folder.path.name,
-            run_id=folder.tracked_run,
-            parent=parent,
-            warn=listener.warn,
-        )
+            "run_name": run_name or config.tracking.run_name or folder.path.name,
+            "parent": parent,
+            "warn": listener.warn,
+        }
+        begun = folder.tracked_run
+        if begun is not None and engine is not None:
+            # killed without a word; its figures are of a training that is not gone on with, and stay as they are
+            open_tracker(**opening | {"system_metrics": False}, run_id=begun).finish("KILLED")
+            begun = None
+        tracker = open_tracker(**opening, run_id=begun)
         result = _train(config, data, folder, tracker, listener, tags or {}, stop_after)
         return Run(folder.path, folder.state, result, tracker.run_id)
     finally:
         folder.close()
+
+
+def engine_version(config: TrainConfig) -> str | None:
+    """Give the version of the program that trains; None where Pickery does.
+
+    Raises
+    ------
+    InputError
+        When there is no such program, or settings cannot be used with it.
+    """
+    if config.engine.name == "native":
+        return None
+    from pickery.topaz.asked import topaz_program
+
+    return topaz_program(config).name
 
 
 def write_config(config: TrainConfig, folder: Path) -> None:
@@ -147,13 +170,20 @@ def _train(
             folder.tracked_run = tracker.run_id
             folder.write()  # before what takes seconds: a run that is killed in between would be nobody's
         tracker.tags(dict(tags))
-        from pickery.training.fit import fit
+        if config.engine.name == "topaz":
+            from pickery.topaz.train import train_with_topaz
 
-        result = fit(config, data, path, tracker, listener, stop_after=stop_after)
+            assert stop_after is None, "a rule of the settings"
+            result = train_with_topaz(config, data, path, tracker, listener)
+        else:
+            from pickery.training.fit import fit
+
+            result = fit(config, data, path, tracker, listener, stop_after=stop_after)
     except KeyboardInterrupt:
         listener.rest()
         listener.log("interrupted")
         end_tracked(tracker, "KILLED", path)
+        _leave_tracked(config, folder)
         raise
     except BaseException as error:
         listener.rest()
@@ -161,8 +191,17 @@ def _train(
         if isinstance(error, OSError) and error.errno is not None and error.filename is None:
             error.filename = str(path)  # which of the disks is full
         end_tracked(tracker, "FAILED", path)
+        _leave_tracked(config, folder)
         raise
     listener.rest()
     words.summarise(config, result, tracker.run_id, listener)
     end_tracked(tracker, "FINISHED", path)
     return result
+
+
+def _leave_tracked(config: TrainConfig, folder: RunFolder) -> None:
+    """Let a training that will not be gone on with be tracked as another run when it begins anew."""
+    if config.engine.name != "native":
+        folder.tracked_run = None
+        with suppress(OSError):  # what went wrong before is to be told, not this
+            folder.write()

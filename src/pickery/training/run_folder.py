@@ -28,6 +28,8 @@ NOT_COUNTED = (
     "data.picks",
     "data.test_micrographs",
     "data.test_picks",
+    "data.negatives",
+    "data.masks",
     "preprocess.workers",
     "preprocess.write_mrc",
     "preprocess.skip_bad",
@@ -37,6 +39,7 @@ NOT_COUNTED = (
     "model.pretrained",
     "trainer.epochs",
     "trainer.accelerator",
+    "engine.executable",
     "trainer.threads",
 )
 
@@ -45,7 +48,9 @@ RECORD = "run.json"
 State = Literal["new", "interrupted", "finished", "longer"]
 
 
-def identity(config: TrainConfig, fingerprint: str, pretrained: str | None) -> dict[str, Any]:
+def identity(
+    config: TrainConfig, fingerprint: str, pretrained: str | None, engine: str | None = None
+) -> dict[str, Any]:
     """Collect what decides a run's result.
 
     Parameters
@@ -56,18 +61,27 @@ def identity(config: TrainConfig, fingerprint: str, pretrained: str | None) -> d
         Of the data (`TrainingData.fingerprint`).
     pretrained
         Hash of the weights begun from; None for random ones.
+    engine
+        Version of the program that trains (`pickery.training.run.engine_version`); None where Pickery does.
 
     Returns
     -------
     identity : dict
         Dotted settings, ``data`` and ``pretrained``. ``trainer.epochs`` counts only where the learning-rate schedule
-        depends on it; otherwise a longer training continues a shorter one.
+        depends on it, or the engine cannot go on with a training; otherwise a longer training continues a shorter one.
     """
     settings = {
         name: value for name, value in flat(config).items() if not any(_under(name, other) for other in NOT_COUNTED)
     }
-    if config.optimizer.schedule != "constant":
+    if config.optimizer.schedule != "constant" or engine is not None:
         settings["trainer.epochs"] = config.trainer.epochs
+    # what earlier runs did not know counts only where it does something, so that they are found again
+    if config.data.negatives is None:
+        del settings["loss.negative_weight"]
+    if engine is None:
+        del settings["engine.name"]
+    else:
+        settings["engine.version"] = engine
     return settings | {"data": fingerprint, "pretrained": pretrained}
 
 

@@ -9,17 +9,24 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 
-def minibatch_figures(scores: Tensor, labels: Tensor, *, pi: float, observed: float) -> dict[str, Tensor]:
+def minibatch_figures(
+    scores: Tensor, labels: Tensor, *, pi: float, observed: float, has_negatives: bool = False
+) -> dict[str, Tensor]:
     """Compute the soft metrics of one minibatch.
+
+    Regions known to be negative take no part: they are drawn more often than they occur, and the held-out figures,
+    with which these are compared, do not know them.
 
     Parameters
     ----------
     scores, labels : shape (b,)
-        Logits, and 1 for positive or 0 for unlabeled.
+        Logits, and 1 for positive, 0 for unlabeled or -1 for negative.
     pi, observed
         Expected and labelled fraction of positive regions in the training micrographs. A minibatch holds a larger
         share of positives than the micrographs do, so its own expected fraction is its positives plus, among its
         unlabeled regions, the share that unlabelled particles have there.
+    has_negatives
+        Whether any label is -1.
 
     Returns
     -------
@@ -28,13 +35,21 @@ def minibatch_figures(scores: Tensor, labels: Tensor, *, pi: float, observed: fl
     """
     scores, labels = scores.float(), labels.float()
     probability = torch.sigmoid(scores)
-    positive, hit = labels.sum(), (probability * labels).sum()
-    unlabeled, false = (1 - labels).sum(), (probability * (1 - labels)).sum()
+    count: int | Tensor = len(labels)
+    if has_negatives:
+        is_positive, is_unlabeled = labels.clamp(min=0), (labels == 0).float()
+        count = (is_positive + is_unlabeled).sum()
+        loss = ((is_positive + is_unlabeled) * softplus(scores) - is_positive * scores).sum() / count
+    else:
+        is_positive, is_unlabeled = labels, 1 - labels
+        loss = (softplus(scores) - labels * scores).mean()
+    positive, hit = is_positive.sum(), (probability * is_positive).sum()
+    unlabeled, false = is_unlabeled.sum(), (probability * is_unlabeled).sum()
     precision = hit / (hit + false)
     hidden = max(0.0, (pi - observed) / (1 - observed))
-    share = positive / len(labels)
+    share = positive / count
     return {
-        "loss": (softplus(scores) - labels * scores).mean(),
+        "loss": loss,
         "precision": precision,
         "adjusted_precision": precision * (share + (1 - share) * hidden) / share,
         "tpr": hit / positive,

@@ -13,7 +13,7 @@ from pickery.training.listener import Listener
 from pickery.training.run_folder import State
 
 if TYPE_CHECKING:
-    from pickery.training.fit import FitResult
+    from pickery.training.common import FitResult
 
 
 def count(number: int, one: str, many: str | None = None) -> str:
@@ -24,6 +24,8 @@ def count(number: int, one: str, many: str | None = None) -> str:
 def introduce(config: TrainConfig, data: TrainingData, path: Path, state: State, listener: Listener) -> None:
     """Say what is about to be trained, and where."""
     doing = {"new": "training", "interrupted": "resuming", "longer": "continuing"}[state]
+    if config.engine.name == "topaz" and state == "interrupted":
+        doing = "Topaz cannot go on where it stopped: training from the beginning again"
     listener.head(f"{doing} in {path}")
     unpicked = sum(len(data.points[name]) == 0 for name in data.train)
     listener.say(
@@ -35,6 +37,18 @@ def introduce(config: TrainConfig, data: TrainingData, path: Path, state: State,
             else ""
         )
     )
+    if data.negatives:
+        beside = data.negative_count(data.test)
+        listener.say(
+            f"{count(data.negative_count(data.train), 'known negative')} on the training micrographs"
+            + (f" (and {beside:,} on held-out ones, not used)" if beside else "")
+        )
+    if data.masked:
+        used = (*data.train, *data.test)
+        listener.say(
+            f"masks leave out {100 * data.masked_fraction(used):.3g} % of the area, on "
+            f"{sum(name in data.masked for name in used)} of {count(len(used), 'micrograph')}"
+        )
     listener.say(
         f"model {config.model.architecture} of {config.model.units} units, objective {config.loss.objective}, "
         f"{count(config.trainer.epochs, 'epoch')} of {count(config.sampler.epoch_size, 'minibatch', 'minibatches')}"
@@ -48,7 +62,8 @@ def say_finished(path: Path, done: int, config: TrainConfig, listener: Listener)
     listener.say(f"best epoch {summary['best_epoch']}, {summary['monitor']} {summary['monitored']:.3f}")
     listener.say(f"model      {path / 'model.ckpt'}")
     longer = f"trainer.epochs={done + config.trainer.epochs} would continue it; any other setting makes a new run"
-    listener.say(longer if config.optimizer.schedule == "constant" else "any other setting makes a new run")
+    goes_on = config.optimizer.schedule == "constant" and config.engine.name == "native"
+    listener.say(longer if goes_on else "any other setting makes a new run")
 
 
 def summarise(config: TrainConfig, result: FitResult, tracked_run: str | None, listener: Listener) -> None:

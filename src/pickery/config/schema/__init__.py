@@ -4,18 +4,23 @@ from pickery.config.schema.base import Settings
 from pickery.config.schema.commands import (
     SCHEMAS,
     Config,
+    ConvertConfig,
     CrossValidateConfig,
+    PickConfig,
     PreprocessConfig,
+    ScoreConfig,
     SimulateConfig,
     TrainConfig,
     UiConfig,
     command_of,
 )
 from pickery.config.schema.cross_validation import CrossValidationGroup
-from pickery.config.schema.data import DataGroup, MicrographsGroup, PreprocessGroup
+from pickery.config.schema.data import DataGroup, MicrographsGroup, PreprocessGroup, SpecimenGroup
+from pickery.config.schema.picks import ConvertGroup, PickFormat, PickingGroup, ScoreGroup
 from pickery.config.schema.simulation import SimulateGroup, SimulationGroup
-from pickery.config.schema.tracking import TrackerGroup, TrackingGroup, UiGroup
+from pickery.config.schema.tracking import StoreGroup, TrackerGroup, TrackingGroup, UiGroup
 from pickery.config.schema.training import (
+    EngineGroup,
     EvaluationGroup,
     LossGroup,
     ModelGroup,
@@ -27,21 +32,31 @@ from pickery.config.schema.training import (
 __all__ = [
     "SCHEMAS",
     "Config",
+    "ConvertConfig",
+    "ConvertGroup",
     "CrossValidateConfig",
     "CrossValidationGroup",
     "DataGroup",
+    "EngineGroup",
     "EvaluationGroup",
     "LossGroup",
     "MicrographsGroup",
     "ModelGroup",
     "OptimizerGroup",
+    "PickConfig",
+    "PickFormat",
+    "PickingGroup",
     "PreprocessConfig",
     "PreprocessGroup",
     "SamplerGroup",
+    "ScoreConfig",
+    "ScoreGroup",
     "Settings",
     "SimulateConfig",
     "SimulateGroup",
     "SimulationGroup",
+    "SpecimenGroup",
+    "StoreGroup",
     "TrackerGroup",
     "TrackingGroup",
     "TrainConfig",

@@ -63,6 +63,7 @@ def _default_or_non_negative(value: float) -> float:
 Text = Annotated[str, BeforeValidator(_text), Field(min_length=1), Kind("text")]
 Folder = Annotated[str, BeforeValidator(_text), Field(min_length=1), Kind("a folder", files=True)]
 File = Annotated[str, BeforeValidator(_text), Field(min_length=1), Kind("a file or a name", files=True)]
+Place = Annotated[str, BeforeValidator(_text), Field(min_length=1), Kind("a file or a folder", files=True)]
 Files = Annotated[
     Text | tuple[Text, ...], Kind("a file, a folder, a quoted glob or a list [a,b]", files=True, many=True)
 ]

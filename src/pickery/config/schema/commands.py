@@ -4,10 +4,12 @@ from pydantic import Field
 
 from pickery.config.schema.base import Folder, Settings
 from pickery.config.schema.cross_validation import CrossValidationGroup
-from pickery.config.schema.data import DataGroup, MicrographsGroup, PreprocessGroup
+from pickery.config.schema.data import DataGroup, MicrographsGroup, PreprocessGroup, SpecimenGroup
+from pickery.config.schema.picks import ConvertGroup, PickingGroup, ScoreGroup
 from pickery.config.schema.simulation import SimulateGroup, SimulationGroup
-from pickery.config.schema.tracking import TrackerGroup, TrackingGroup, UiGroup
+from pickery.config.schema.tracking import StoreGroup, TrackerGroup, TrackingGroup, UiGroup
 from pickery.config.schema.training import (
+    EngineGroup,
     EvaluationGroup,
     LossGroup,
     ModelGroup,
@@ -28,6 +30,7 @@ class TrainConfig(Settings):
     optimizer: OptimizerGroup
     trainer: TrainerGroup
     evaluation: EvaluationGroup
+    engine: EngineGroup
     tracking: TrackingGroup
     simulation: SimulationGroup
     seed: int = Field(0, ge=0, le=2**32 - 1, description="Everything random follows from it and the step.")
@@ -59,6 +62,26 @@ class PreprocessConfig(Settings):
     seed: int = Field(0, ge=0, le=2**32 - 1, description="The sampled pixels follow from it.")
 
 
+class PickConfig(Settings):
+    """All settings of `pickery pick`."""
+
+    picking: PickingGroup
+    data: SpecimenGroup
+    tracking: StoreGroup
+
+
+class ScoreConfig(Settings):
+    """All settings of `pickery score`."""
+
+    score: ScoreGroup
+
+
+class ConvertConfig(Settings):
+    """All settings of `pickery convert`."""
+
+    convert: ConvertGroup
+
+
 class SimulateConfig(Settings):
     """All settings of `pickery simulate`."""
 
@@ -72,11 +95,23 @@ class UiConfig(Settings):
     ui: UiGroup
 
 
-Config = TrainConfig | CrossValidateConfig | PreprocessConfig | SimulateConfig | UiConfig
+Config = (
+    TrainConfig
+    | CrossValidateConfig
+    | PickConfig
+    | ScoreConfig
+    | ConvertConfig
+    | PreprocessConfig
+    | SimulateConfig
+    | UiConfig
+)
 
 SCHEMAS: dict[str, type[Settings]] = {
     "train": TrainConfig,
     "cross-validate": CrossValidateConfig,
+    "pick": PickConfig,
+    "score": ScoreConfig,
+    "convert": ConvertConfig,
     "preprocess": PreprocessConfig,
     "simulate": SimulateConfig,
     "ui": UiConfig,

@@ -12,14 +12,31 @@ class MicrographsGroup(Settings):
 
     micrographs: Files | None = Field(
         None,
-        description="The micrographs: a folder, a glob in quotes, a list file (.txt, .csv, .star), one file, or a "
+        description="The micrographs: a folder, a glob in quotes, a list file (.txt, .csv, .star, .cs), one file, or a "
         "list of these.",
     )
 
 
-class DataGroup(MicrographsGroup):
-    """Micrographs, picks, and what is held out."""
+class _Specimen(Settings):
+    masks: Files | None = Field(
+        None,
+        description="Areas to leave out of everything (carbon, ice, gold): images in which they are not 0, or polygons "
+        "in a table; a file, a folder, or a glob in quotes.",
+    )
+    particle_diameter: float | None = Field(
+        None, gt=0, description="Longest diameter of the particle, Å. It sets the extraction radius where that is null."
+    )
+    pixel_size: float | None = Field(
+        None, gt=0, description="Pixel size of the full-size micrographs, Å. null: as their headers say."
+    )
 
+
+# the second base gives its fields first
+class SpecimenGroup(_Specimen, MicrographsGroup):
+    """Micrographs, what of them is left out, and the particle's size."""
+
+
+class _Labels(MicrographsGroup):
     source: Literal["files", "simulated"] = Field(
         "files",
         description="Where the data come from. Chosen by data=files or data=simulated; data=files is taken by itself "
@@ -30,12 +47,17 @@ class DataGroup(MicrographsGroup):
         description="The labelled particle centres: a file, a folder of files, or a glob in quotes. The kind by "
         "the ending.",
     )
+    negatives: Files | None = Field(
+        None,
+        description="Positions known to hold no particle, in the same formats as data.picks: on training micrographs "
+        "the regions within data.radius of them are negative.",
+    )
     expected_particles: float | None = Field(
         None,
         gt=0,
         description="Average number of particles actually present in one micrograph, labelled or not. Required: "
-        "count them in two or three micrographs and take the mean. It sets pi, and must be above the mean number of "
-        "picks for a GE objective.",
+        "count them in two or three micrographs and take the mean, leaving out what data.masks leaves out. It sets "
+        "pi, and must be above the mean number of picks for a GE objective.",
     )
     radius: int = Field(
         3,
@@ -70,7 +92,7 @@ class DataGroup(MicrographsGroup):
     unpicked: Literal["keep", "drop"] = Field(
         "keep",
         description="What becomes of micrographs without picks: keep them as unlabeled training data, or drop them "
-        "(when nobody looked at them).",
+        "(when nobody looked at them; one with data.negatives stays).",
     )
     flip_y: bool = Field(False, description="Whether the picks' y axis points the other way.")
     coordinate_scale: float = Field(
@@ -79,14 +101,10 @@ class DataGroup(MicrographsGroup):
         description="Factor from the picks' coordinates to full-size pixels: 4 for picks made on micrographs binned "
         "by 4.",
     )
-    particle_diameter: float | None = Field(
-        None,
-        gt=0,
-        description="Longest diameter of the particle, Å. It sets evaluation.extraction_radius where that is null.",
-    )
-    pixel_size: float | None = Field(
-        None, gt=0, description="Pixel size of the full-size micrographs, Å. null: as their headers say."
-    )
+
+
+class DataGroup(_Specimen, _Labels):
+    """Micrographs, picks, and what is held out."""
 
 
 class PreprocessGroup(Settings):

@@ -5,11 +5,16 @@ from pydantic import Field
 from pickery.config.schema.base import Folder, Settings, Text
 
 
-class TrackerGroup(Settings):
-    """Where runs are recorded."""
+class StoreGroup(Settings):
+    """Where recorded runs and models are."""
 
     root: Folder = Field("mlruns", description="Folder of the local MLflow database and artifacts.")
     uri: Text | None = Field(None, description="Address of an MLflow server, used instead of tracking.root.")
+
+
+class TrackerGroup(StoreGroup):
+    """Where runs are recorded."""
+
     experiment: Text = Field("pickery", description="MLflow experiment that runs go to.")
 
 

@@ -60,6 +60,11 @@ class LossGroup(Settings):
     slack: Slack = Field(
         -1.0, description="Weight of the expectation term (ge objectives). -1: 10 for ge_kl, 1 for ge_binomial."
     )
+    negative_weight: float = Field(
+        1.0,
+        ge=0,
+        description="Weight of the known negative regions (data.negatives) against that of the positive ones.",
+    )
     l2: float = Field(0.0, ge=0, description="Weight of the L2 penalty on the weights; below 1 recommended.")
     autoencoder: Annotated[float, Field(ge=0)] | Literal["auto"] = Field(
         0.0,
@@ -104,6 +109,20 @@ class TrainerGroup(Settings):
     )
     threads: int | None = Field(
         None, ge=1, description="Compute threads on the CPU, on which sums depend; recorded. null: as torch chooses."
+    )
+
+
+class EngineGroup(Settings):
+    """Who trains: Pickery itself, or the original program."""
+
+    name: Literal["native", "topaz"] = Field(
+        "native",
+        description="Chosen by engine=native or engine=topaz. topaz has the original program train on what is prepared "
+        "here, and judges the best epoch as a native run's. Topaz has no seed for its minibatches.",
+    )
+    executable: File | None = Field(
+        None,
+        description="The topaz program, for engine=topaz: its path, or its name where the shell finds it.",
     )
 
 

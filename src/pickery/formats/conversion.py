@@ -1,0 +1,159 @@
+"""Picks on their way from one file to another: by micrograph, in full-size pixels, with all that the files say."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pickery.errors import InputError
+from pickery.formats.assignment import check_size, match_names, nothing_matches
+from pickery.formats.contract import KnownMicrograph, MicrographPicks, PickTable
+from pickery.formats.micrographs import MicrographFile, read_header
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """Picks by micrograph.
+
+    Attributes
+    ----------
+    picks
+        One for each micrograph, those without picks too.
+    unmatched
+        Name that is none of the micrographs' → how many picks it has, which are left out.
+    """
+
+    picks: tuple[MicrographPicks, ...]
+    unmatched: dict[str, int]
+
+    def outside(self) -> dict[str, int]:
+        """Count the picks outside the image on each micrograph that has some and whose size is known."""
+        counts = {}
+        for one in self.picks:
+            if one.shape is not None:
+                inside = ((one.points >= -0.5) & (one.points < np.array(one.shape[::-1]) - 0.5)).all(axis=1)
+                counts[one.micrograph] = int(np.count_nonzero(~inside))
+        return {name: count for name, count in counts.items() if count}
+
+
+def by_micrograph(
+    table: PickTable,
+    micrographs: Sequence[MicrographFile] | None = None,
+    *,
+    coordinate_scale: float = 1.0,
+    flip_y: bool = False,
+    pixel_size_angstrom: float | None = None,
+    setting: str = "convert.source",
+    prefix: str = "convert.",
+) -> Gathered:
+    """Take picks apart by micrograph, in full-size pixels.
+
+    Parameters
+    ----------
+    micrographs
+        Those that the picks lie on, by which they are then named; None takes the names in the table. Files may be
+        absent where a list says their sizes.
+    coordinate_scale
+        Full-size pixels per pixel of the table; applied before the flip.
+    flip_y
+        Whether row r stands in the table as row rows - 1 - r.
+    pixel_size_angstrom
+        None takes what headers, lists and the table say.
+    setting, prefix
+        That of the picks, and what stands before the names of the other settings, for messages.
+
+    Raises
+    ------
+    InputError
+        No name fits, names fit equally well, a micrograph is of another size than the picks', or its size is needed and
+        not known.
+    """
+    names = dict.fromkeys((*table.known, *table.micrograph))
+    if micrographs is None:
+        place_of = {name: place for place, name in enumerate(names)}
+        listed = list(names)
+        said = [_scaled(table.known.get(name, KnownMicrograph()), coordinate_scale) for name in names]
+    else:
+        place_of = match_names(names, micrographs, setting)
+        if not place_of:
+            raise nothing_matches(list(names), micrographs, setting, table.source)
+        listed = [file.listed_as for file in micrographs]
+        said = [_said_of(file) for file in micrographs]
+        for name, at in place_of.items():
+            of_table = _scaled(table.known.get(name, KnownMicrograph()), coordinate_scale)
+            check_size(of_table.shape, said[at].shape, coordinate_scale, listed[at], table.source, prefix)
+            said[at] = _filled(said[at], of_table)
+
+    place = np.fromiter((place_of.get(name, -1) for name in table.micrograph), np.int64, len(table))
+    picks = []
+    order = np.argsort(place, kind="stable")
+    bounds = np.searchsorted(place[order], np.arange(len(listed) + 1))
+    for index, (name, known) in enumerate(zip(listed, said, strict=True)):
+        own = order[bounds[index] : bounds[index + 1]]
+        xy = np.column_stack((table.x[own], table.y[own])) * coordinate_scale
+        if flip_y and len(own):
+            if known.shape is None:
+                raise InputError(
+                    f"{prefix}flip_y=true needs to know how many rows {name} has, which {table.source} does not say:"
+                    f" give {prefix}micrographs."
+                )
+            xy[:, 1] = known.shape[0] - 1 - xy[:, 1]
+        picks.append(
+            MicrographPicks(
+                micrograph=name,
+                points=xy,
+                scores=table.score[own],
+                shape=known.shape,
+                pixel_size_angstrom=pixel_size_angstrom or known.pixel_size_angstrom,
+                cryosparc=known.cryosparc,
+                box_size_px=None if table.box_size is None else table.box_size[own] * coordinate_scale,
+                cryosparc_rows=None if table.cryosparc is None else table.cryosparc[own],
+            )
+        )
+    counts = Counter(name for name in table.micrograph if name not in place_of)
+    return Gathered(tuple(picks), dict(counts))
+
+
+def above(gathered: Gathered, threshold: float) -> Gathered:
+    """Leave out the picks with a score below a threshold, and those without one."""
+    picks = []
+    for one in gathered.picks:
+        kept = one.scores >= threshold
+        picks.append(
+            replace(
+                one,
+                points=one.points[kept],
+                scores=one.scores[kept],
+                box_size_px=None if one.box_size_px is None else one.box_size_px[kept],
+                cryosparc_rows=None if one.cryosparc_rows is None else one.cryosparc_rows[kept],
+            )
+        )
+    return replace(gathered, picks=tuple(picks))
+
+
+def _said_of(file: MicrographFile) -> KnownMicrograph:
+    """Give what a list and, where the file is there, its header say."""
+    if not file.path.is_file():
+        return file.known
+    header = read_header(file.path)
+    size = header.pixel_size_angstrom or file.known.pixel_size_angstrom
+    return KnownMicrograph(header.shape, size, file.known.cryosparc)
+
+
+def _scaled(known: KnownMicrograph, scale: float) -> KnownMicrograph:
+    """Give what a table says of its micrograph for the full-size one."""
+    size = known.pixel_size_angstrom
+    return KnownMicrograph(
+        known.shape and (round(known.shape[0] * scale), round(known.shape[1] * scale)),
+        size and size / scale,
+        known.cryosparc,
+    )
+
+
+def _filled(known: KnownMicrograph, other: KnownMicrograph) -> KnownMicrograph:
+    return KnownMicrograph(
+        known.shape or other.shape,
+        known.pixel_size_angstrom or other.pixel_size_angstrom,
+        known.cryosparc or other.cryosparc,
+    )

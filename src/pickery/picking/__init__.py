@@ -1,0 +1,1 @@
+"""Takes picks with a trained model: model and micrographs in, files of picks out. Knows nothing of training."""

@@ -1,0 +1,100 @@
+"""Models that were tracked or registered: found by their addresses, and brought here as files."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from pickery.errors import InputError
+from pickery.tracking.store import client, quiet_mlflow, reason, store_uri
+
+MODEL_ENDINGS = (".ckpt", ".sav")
+
+
+def is_tracked(source: str) -> bool:
+    """Whether a name is an address of a tracked run or a registered model; a bare run's identifier is one too."""
+    return source.startswith(("runs:", "models:")) or re.fullmatch(r"[0-9a-f]{32}", source) is not None
+
+
+def fetch_model(source: str, *, root: Path, uri: str | None, into: Path, setting: str) -> Path:
+    """Copy a tracked or registered model to a folder.
+
+    Parameters
+    ----------
+    source
+        ``runs:/ID`` or a bare ID, with ``/PATH`` behind it for another artifact than the run's model;
+        ``models:/NAME@ALIAS``, ``models:/NAME/VERSION`` or ``models:/ID``.
+    root
+        Folder of the local database; used when ``uri`` is None.
+    uri
+        A tracking server instead.
+    into
+        An empty folder.
+    setting
+        The setting that named the model, for messages.
+
+    Returns
+    -------
+    Path
+        The model's file.
+
+    Raises
+    ------
+    InputError
+        If there is no such run or model, it holds no model's file, or the store does not answer.
+    """
+    where = f"tracking.uri={uri}" if uri is not None else f"tracking.root={root}"
+    if uri is None and not (root / "mlflow.db").exists():
+        raise InputError(f"{setting}={source}: {where} holds no tracked runs; say where they are kept by {where}")
+    address = source if ":" in source else f"runs:/{source}"
+    kind, _, name = address.partition(":")
+    name = name.lstrip("/")
+    if not name:
+        raise InputError(f"{setting}={source} names no {'run' if kind == 'runs' else 'model'}: write {kind}:/NAME.")
+    if kind == "runs" and "/" not in name.rstrip("/"):
+        name = f"{name.rstrip('/')}/model"
+    quiet_mlflow()
+    store = store_uri(root, uri)
+    from mlflow.artifacts import download_artifacts
+
+    try:
+        artifacts = _artifacts_of_run(client(store), name) if kind == "runs" else _artifacts_of(client(store), name)
+        found = Path(download_artifacts(artifact_uri=artifacts, dst_path=str(into), tracking_uri=store))
+    except Exception as error:  # whatever a store or a server may raise
+        raise InputError(
+            f"{setting}={source} cannot be had from {where} ({reason(error)}): `pickery ui` shows the runs and models "
+            "that are there"
+        ) from error
+    files = [found] if found.is_file() else sorted(found.rglob("*"))
+    models = [path for path in files if path.suffix in MODEL_ENDINGS]
+    if len(models) != 1:
+        what = "no model's file" if not models else f"{len(models)} models' files"
+        raise InputError(
+            f"{setting}={source} holds {what}: name a run that has ended, or the file itself as runs:/ID/PATH"
+        )
+    return models[0]
+
+
+def _artifacts_of_run(store: Any, name: str) -> str:
+    """Give the address of a run's artifact, ``ID/PATH``."""
+    run_id = name.partition("/")[0]
+    store.get_run(run_id)  # says plainly that there is no such run
+    return f"runs:/{name}"
+
+
+def _artifacts_of(store: Any, name: str) -> str:
+    """Give the address of the artifacts of a registered model, ``NAME@ALIAS`` or ``NAME/VERSION``, or a logged one.
+
+    By hand: MLflow looks for these in the store of the whole process, whatever it is told.
+    """
+    model, at, alias = name.rpartition("@")
+    if at:
+        version = store.get_model_version_by_alias(model, alias)
+    elif "/" in name:
+        version = store.get_model_version(*name.rsplit("/", 1))
+    else:
+        return str(store.get_logged_model(name).artifact_location)
+    source = str(store.get_model_version_download_uri(version.name, version.version))
+    # a version is most often of a logged model
+    return _artifacts_of(store, source.removeprefix("models:/")) if source.startswith("models:/") else source
