@@ -39,9 +39,17 @@ def train(config: TrainConfig, terminal: Terminal) -> Path:
     pretrained = pretrained_hash(config)
     data = gather(config, terminal, simulated=simulated_data(config, terminal))
     done = run_training(config, data, pretrained, terminal)
+    if done.result is not None:
+        terminal.say(how_to_pick(done.path))
     if done.result is not None and done.tracked_run is not None:
         terminal.say(how_to_compare(config))
     return done.path
+
+
+def how_to_pick(run: Path) -> str:
+    """Say which command picks with the model of a run's folder."""
+    words = [f"picking.model={run}", "data.micrographs=MICROGRAPHS", "picking.out=picks.star"]
+    return f"to pick with it: pickery pick {shlex.join(words)}"
 
 
 def how_to_compare(config: TrainConfig) -> str:

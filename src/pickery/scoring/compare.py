@@ -92,7 +92,7 @@ def _shift(offsets: NDArray[np.float64], radius: float) -> str:
         return ""
     return (
         f"the picks lie ({x:+.1f}, {y:+.1f}) px beside their particles on average, x and y: a shift of one of the two "
-        "files, or a coordinate scale that is a little off"
+        "files, a coordinate scale that is a little off, or a model that does not centre its picks well"
     )
 
 

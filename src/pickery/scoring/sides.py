@@ -200,12 +200,12 @@ def _remarks(settings: ScoreGroup, sides: Sides, found: AssignedPicks, wanted: A
 
 
 def _unmatched(counts: Mapping[str, int], whose: str, given: bool) -> str:
+    what = f"{sum(counts.values()):,} {'picks' if whose == 'picks' else 'particles'}"
     where = f"{_count(len(counts), 'micrograph')} ({_some(list(counts))})"
-    total = sum(counts.values())
     if given:
-        return f"score.{whose} has {total:,} on {where} not among score.micrographs: left out"
+        return f"score.{whose} has {what} on {where} not among score.micrographs: left out"
     return (
-        f"score.{whose} has {total:,} on {where} that score.truth does not name: left out, since a missing label is "
+        f"score.{whose} has {what} on {where} that score.truth does not name: left out, since a missing label is "
         "not an absence. With score.micrographs all micrographs count"
     )
 
