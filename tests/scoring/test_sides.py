@@ -63,7 +63,7 @@ def test_picks_where_the_truth_names_no_micrograph_are_left_out_and_said():
     picks = table("picks.txt", [("a", 10, 10, 1), ("c", 1, 1, 2), ("c", 2, 2, 1)])
     sides = gathered(picks=picks, truth=table("truth.txt", TRUTH))
     assert sides.names == ("a", "b")
-    assert "score.picks has 2 on 1 micrograph (c) that score.truth does not name: left out" in sides.remarks[0]
+    assert "score.picks has 2 picks on 1 micrograph (c) that score.truth does not name: left out" in sides.remarks[0]
     assert "1 micrograph of 2 has no picks (b): its 1 true particle counts as missed" in sides.remarks[1]
 
 
@@ -76,7 +76,7 @@ def test_all_micrographs_that_are_given_count():
     assert len(sides.picks["c"]) == 1
     assert sides.pixel_size_angstrom == pytest.approx(1.5)
     text = " | ".join(sides.remarks)
-    assert "score.picks has 1 on 1 micrograph (d) not among score.micrographs: left out" in text
+    assert "score.picks has 1 pick on 1 micrograph (d) not among score.micrographs: left out" in text
     assert "1 micrograph has no true particle (c): the 1 pick there counts as extra" in text
 
 

@@ -200,7 +200,7 @@ def _remarks(settings: ScoreGroup, sides: Sides, found: AssignedPicks, wanted: A
 
 
 def _unmatched(counts: Mapping[str, int], whose: str, given: bool) -> str:
-    what = f"{sum(counts.values()):,} {'picks' if whose == 'picks' else 'particles'}"
+    what = _count(sum(counts.values()), "pick" if whose == "picks" else "particle")
     where = f"{_count(len(counts), 'micrograph')} ({_some(list(counts))})"
     if given:
         return f"score.{whose} has {what} on {where} not among score.micrographs: left out"

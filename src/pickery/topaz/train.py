@@ -6,16 +6,13 @@ import shlex
 import shutil
 from pathlib import Path
 
-import torch
-
 from pickery.config.schema import TrainConfig
 from pickery.data.datamodule import LabelledMicrographs
 from pickery.errors import InputError
 from pickery.loss.penalty import autoencoder_weight
 from pickery.loss.prior import GE_OBJECTIVES, ObjectiveChoice
-from pickery.model import Picker, set_expected_fraction
+from pickery.model import Picker
 from pickery.model.topaz_module import save_topaz_module
-from pickery.model.weights import load_weights, save_model
 from pickery.topaz.asked import Given, command_line, refuse_pi, topaz_program
 from pickery.topaz.files import Side, write_side
 from pickery.topaz.follow import KEPT, Follower
@@ -24,18 +21,13 @@ from pickery.topaz.program import TopazProgram, environment
 from pickery.topaz.versions import believed_observed, counts_discs_wrongly, pi_to_give, warnings
 from pickery.tracking import Tracker
 from pickery.training.choices import (
-    check_fit,
-    choose,
     describe,
     pi_of,
-    pick_level,
-    preprocess_settings,
     training_device,
 )
-from pickery.training.common import FitResult, first_model, introduce, track_epoch
+from pickery.training.common import FitResult, begin, conclude, introduce, save_epoch, track_epoch
 from pickery.training.division import TrainingData
-from pickery.training.finish import finish_run
-from pickery.training.history import Epoch, best_epoch
+from pickery.training.history import Epoch
 from pickery.training.listener import Listener
 
 WORK = "topaz"
@@ -67,22 +59,12 @@ def train_with_topaz(
     InputError
         When the data do not suit the settings, the program fails, or the training diverges.
     """
-    if config.trainer.threads is not None:
-        torch.set_num_threads(config.trainer.threads)
     program = topaz_program(config)
-    train = data.labelled(data.train)
-    test = data.labelled(data.test) if data.test else None
-    weights = None if config.model.pretrained is None else load_weights(config.model.pretrained)
-    model = first_model(config, weights, listener)
-    check_fit(config, data, model)
-    choice = choose(config, data, train)
-    if choice.warning:
-        listener.warn(choice.warning)
+    beginning = begin(config, data, listener)
+    train, test, model, picks = beginning.train, beginning.test, beginning.model, beginning.picks
+    choice = beginning.choice
     for text in warnings(program, workers=config.sampler.workers):
         listener.warn(text)
-    if weights is None and config.model.prior_bias:
-        set_expected_fraction(model, max(choice.pi, choice.observed))
-    picks = pick_level(config, data)
     is_ge, labels = choice.used in GE_OBJECTIVES, {"picks": data.picks(data.train), "radius": data.radius}
     pi = pi_to_give(
         program,
@@ -104,14 +86,7 @@ def train_with_topaz(
     listener.say(f"trained by {program.name}, {program.path}")
 
     def save_best(epoch: Epoch) -> None:
-        save_model(
-            folder / "model.ckpt",
-            model,
-            preprocess=preprocess_settings(config),
-            picking={"extraction_radius": picks.extraction_radius, "match_radius": picks.match_radius},
-            metrics={f"test_{name}": value for name, value in (epoch.test or {}).items()} | {"epoch": epoch.number},
-            provenance=provenance,
-        )
+        save_epoch(folder, config, model, epoch, picks=picks, provenance=provenance)
 
     def on_epoch(epoch: Epoch, is_best: bool) -> None:
         track_epoch(tracker, epoch)
@@ -150,28 +125,18 @@ def train_with_topaz(
         raise type(error)("the same command begins this training again, which Topaz cannot go on with") from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    best = best_epoch(follower.epochs, config.evaluation.monitor)
-    if best is None:
-        raise InputError(
-            f"no epoch has a figure for evaluation.monitor={config.evaluation.monitor} (it is nan throughout): "
-            "choose another, or hold out micrographs with more picks"
-        )
     tracker.artifacts([folder / KEPT], "model")
-    listener.working("scoring all regions")
-    finished = finish_run(
+    return conclude(
         folder,
-        config=config,
-        data=data,
-        epochs=follower.epochs,
-        best=best,
+        config,
+        data,
+        follower.epochs,
         picks=picks,
-        pi=pi_of(data, test if test is not None else train),
         choice=choice,
         provenance=provenance,
         tracker=tracker,
-        device=training_device(config),
+        listener=listener,
     )
-    return FitResult(folder, best, tuple(follower.epochs), choice, finished)
 
 
 def _given(

@@ -1,8 +1,8 @@
-"""What the runs of every engine share: the network they begin with, and what they tell of themselves."""
+"""What the runs of every engine share: how they begin, what they tell of themselves, and how they end."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,14 +11,24 @@ import torch
 
 from pickery.config.load import flat
 from pickery.config.schema import TrainConfig
+from pickery.data.datamodule import LabelledMicrographs
 from pickery.errors import InputError
 from pickery.loss.prior import ObjectiveChoice
-from pickery.model import Picker, build_model
-from pickery.model.weights import LoadedWeights
+from pickery.model import Picker, build_model, set_expected_fraction
+from pickery.model.weights import LoadedWeights, load_weights, save_model
 from pickery.tracking import Tracker
+from pickery.training.choices import (
+    check_fit,
+    choose,
+    pi_of,
+    pick_level,
+    preprocess_settings,
+    training_device,
+)
 from pickery.training.division import TrainingData
-from pickery.training.finish import Finished
-from pickery.training.history import Epoch
+from pickery.training.finish import Finished, finish_run
+from pickery.training.held_out import PickLevel
+from pickery.training.history import Epoch, best_epoch
 from pickery.training.listener import Listener
 
 
@@ -78,6 +88,53 @@ def first_model(config: TrainConfig, weights: LoadedWeights | None, listener: Li
     return model
 
 
+@dataclass(frozen=True)
+class Beginning:
+    """What a training begins with.
+
+    Attributes
+    ----------
+    train, test
+        The training micrographs; the held-out ones, None without any.
+    model
+        The network before its first step.
+    choice
+        The objective and its pi.
+    picks
+        What counts as a pick and as a hit.
+    """
+
+    train: LabelledMicrographs
+    test: LabelledMicrographs | None
+    model: Picker
+    choice: ObjectiveChoice
+    picks: PickLevel
+
+
+def begin(config: TrainConfig, data: TrainingData, listener: Listener) -> Beginning:
+    """Build the network and settle the objective.
+
+    Raises
+    ------
+    InputError
+        When the data do not suit the settings: patches larger than a micrograph, pi of 1 or more, nothing to choose
+        the best epoch by, weights of another architecture.
+    """
+    if config.trainer.threads is not None:
+        torch.set_num_threads(config.trainer.threads)
+    train = data.labelled(data.train)
+    test = data.labelled(data.test) if data.test else None
+    weights = None if config.model.pretrained is None else load_weights(config.model.pretrained)
+    model = first_model(config, weights, listener)
+    check_fit(config, data, model)
+    choice = choose(config, data, train)
+    if choice.warning:
+        listener.warn(choice.warning)
+    if weights is None and config.model.prior_bias:
+        set_expected_fraction(model, max(choice.pi, choice.observed))
+    return Beginning(train, test, model, choice, pick_level(config, data))
+
+
 def introduce(
     config: TrainConfig, data: TrainingData, choice: ObjectiveChoice, tracker: Tracker, provenance: Mapping[str, Any]
 ) -> None:
@@ -117,3 +174,67 @@ def track_epoch(tracker: Tracker, epoch: Epoch) -> None:
     figures = {f"train/{name}": value for name, value in epoch.train.items()}
     figures |= {f"test/{name}": value for name, value in (epoch.test or {}).items()}
     tracker.metrics(figures | {"learning_rate": epoch.learning_rate}, step=epoch.number)
+
+
+def save_epoch(
+    folder: Path,
+    config: TrainConfig,
+    model: Picker,
+    epoch: Epoch,
+    *,
+    picks: PickLevel,
+    provenance: Mapping[str, Any],
+) -> None:
+    """Write ``model.ckpt``: the network as it was after an epoch, the best so far."""
+    save_model(
+        folder / "model.ckpt",
+        model,
+        preprocess=preprocess_settings(config),
+        picking={"extraction_radius": picks.extraction_radius, "match_radius": picks.match_radius},
+        metrics={f"test_{name}": value for name, value in (epoch.test or {}).items()} | {"epoch": epoch.number},
+        provenance=provenance,
+    )
+
+
+def conclude(
+    folder: Path,
+    config: TrainConfig,
+    data: TrainingData,
+    epochs: Sequence[Epoch],
+    *,
+    picks: PickLevel,
+    choice: ObjectiveChoice,
+    provenance: Mapping[str, Any],
+    tracker: Tracker,
+    listener: Listener,
+) -> FitResult:
+    """Find the best epoch, and, after the last one, judge its model closely and finish the folder.
+
+    Raises
+    ------
+    InputError
+        When no epoch has the monitored figure.
+    """
+    best = best_epoch(epochs, config.evaluation.monitor)
+    if best is None:
+        raise InputError(
+            f"no epoch has a figure for evaluation.monitor={config.evaluation.monitor} (it is nan throughout): "
+            "choose another, or hold out micrographs with more picks"
+        )
+    if len(epochs) < config.trainer.epochs:
+        return FitResult(folder, best, tuple(epochs), choice, None)
+    listener.working("scoring all regions")
+    finished = finish_run(
+        folder,
+        config=config,
+        data=data,
+        epochs=epochs,
+        best=best,
+        picks=picks,
+        pi=pi_of(data, data.labelled(data.test or data.train)),
+        choice=choice,
+        provenance=provenance,
+        tracker=tracker,
+        device=training_device(config),
+    )
+    return FitResult(folder, best, tuple(epochs), choice, finished)

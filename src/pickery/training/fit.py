@@ -12,30 +12,23 @@ from pickery.config.schema import TrainConfig
 from pickery.data.datamodule import LabelledMicrographs, PickerDataModule
 from pickery.data.regions import LabelledRegions
 from pickery.data.sampler import RegionSampler
-from pickery.errors import InputError
 from pickery.loss import build_objective
 from pickery.loss.penalty import autoencoder_weight
 from pickery.loss.prior import ObjectiveChoice
-from pickery.model import Picker, set_expected_fraction
+from pickery.model import Picker
 from pickery.model.decoder import decoder_for
-from pickery.model.weights import load_weights, save_model
 from pickery.tracking import Tracker
 from pickery.training.callbacks import EpochRecorder, ProgressTeller
 from pickery.training.choices import (
     about_negatives,
-    check_fit,
-    choose,
     describe,
     pi_of,
-    pick_level,
-    preprocess_settings,
     training_device,
 )
-from pickery.training.common import FitResult, first_model, introduce, track_epoch
+from pickery.training.common import FitResult, begin, conclude, introduce, save_epoch, track_epoch
 from pickery.training.division import TrainingData
-from pickery.training.finish import finish_run
 from pickery.training.held_out import HeldOutEvaluation
-from pickery.training.history import Epoch, best_epoch
+from pickery.training.history import Epoch
 from pickery.training.listener import Listener, Silence
 from pickery.training.loop import run_loop
 from pickery.training.module import PickerModule
@@ -74,22 +67,12 @@ def fit(
         When the data do not suit the settings: patches larger than a micrograph, pi of 1 or more, nothing to choose
         the best epoch by, weights of another architecture, a diverging training.
     """
-    if config.trainer.threads is not None:
-        torch.set_num_threads(config.trainer.threads)
-    train = data.labelled(data.train)
-    test = data.labelled(data.test) if data.test else None
-    weights = None if config.model.pretrained is None else load_weights(config.model.pretrained)
-    model = first_model(config, weights, listener)
-    check_fit(config, data, model)
-    choice = choose(config, data, train)
-    if choice.warning:
-        listener.warn(choice.warning)
+    beginning = begin(config, data, listener)
+    train, test, model, picks = beginning.train, beginning.test, beginning.model, beginning.picks
+    choice = beginning.choice
     regions = train.regions()
     for text in about_negatives(data, regions):
         listener.warn(text)
-    if weights is None and config.model.prior_bias:
-        set_expected_fraction(model, max(choice.pi, choice.observed))
-    picks = pick_level(config, data)
     provenance = describe(config, data, choice)
     introduce(config, data, choice, tracker, provenance)
 
@@ -110,14 +93,7 @@ def fit(
         tracker.tags({"autoencoder_weight": f"{module.autoencoder_weight:g}"})
 
     def save_best(epoch: Epoch) -> None:
-        save_model(
-            folder / "model.ckpt",
-            model,
-            preprocess=preprocess_settings(config),
-            picking={"extraction_radius": picks.extraction_radius, "match_radius": picks.match_radius},
-            metrics={f"test_{name}": value for name, value in (epoch.test or {}).items()} | {"epoch": epoch.number},
-            provenance=provenance,
-        )
+        save_epoch(folder, config, model, epoch, picks=picks, provenance=provenance)
 
     tracked = tracker.steps("train/precision")
 
@@ -135,29 +111,17 @@ def fit(
     for epoch in recorder.epochs:
         if epoch.number <= recorder.resumed_epochs and epoch.number not in tracked:
             track_epoch(tracker, epoch)
-    best = best_epoch(recorder.epochs, config.evaluation.monitor)
-    if best is None:
-        raise InputError(
-            f"no epoch has a figure for evaluation.monitor={config.evaluation.monitor} (it is nan throughout): "
-            "choose another, or hold out micrographs with more picks"
-        )
-    if len(recorder.epochs) < config.trainer.epochs:
-        return FitResult(folder, best, tuple(recorder.epochs), choice, None)
-    listener.working("scoring all regions")
-    finished = finish_run(
+    return conclude(
         folder,
-        config=config,
-        data=data,
-        epochs=recorder.epochs,
-        best=best,
+        config,
+        data,
+        recorder.epochs,
         picks=picks,
-        pi=pi_of(data, test if test is not None else train),
         choice=choice,
         provenance=provenance,
         tracker=tracker,
-        device=training_device(config),
+        listener=listener,
     )
-    return FitResult(folder, best, tuple(recorder.epochs), choice, finished)
 
 
 def check(config: TrainConfig, data: TrainingData) -> None:
@@ -168,10 +132,7 @@ def check(config: TrainConfig, data: TrainingData) -> None:
     InputError
         As `fit` does.
     """
-    weights = None if config.model.pretrained is None else load_weights(config.model.pretrained)
-    check_fit(config, data, first_model(config, weights, Silence()))
-    choose(config, data, data.labelled(data.train))
-    pick_level(config, data)
+    begin(config, data, Silence())
 
 
 def _module(
