@@ -10,18 +10,8 @@ from pickery.config import rules_engine
 from pickery.config.catalogue import settings
 from pickery.config.schema import PreprocessConfig, Settings, SimulateConfig, TrainConfig, command_of
 from pickery.config.schema.base import as_word
+from pickery.config.schema.data import OF_FILES
 
-_OF_FILES = (
-    "micrographs",
-    "picks",
-    "negatives",
-    "masks",
-    "test_micrographs",
-    "test_picks",
-    "flip_y",
-    "coordinate_scale",
-    "pixel_size",
-)
 MICROGRAPHS = "give the micrographs, such as data.micrographs=FOLDER."
 _EXPECTED = (
     "it is the average number of particles actually present in one micrograph, labelled or not. Count them in two or "
@@ -63,7 +53,7 @@ def _data(config: TrainConfig) -> Iterator[str]:
         if data.picks is None:
             yield "data.picks is missing: give the labelled particle centres, such as data.picks=picks.star."
     else:
-        for name in _OF_FILES:
+        for name in OF_FILES:
             value = getattr(data, name)
             if value != _default(config, f"data.{name}"):
                 yield (

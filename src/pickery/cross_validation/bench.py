@@ -16,6 +16,7 @@ from filelock import FileLock
 from pickery.atomic import write_text
 from pickery.config.cross_validation import grid_of, training_config, unchanged
 from pickery.config.schema import CrossValidateConfig, TrainConfig
+from pickery.config.schema.data import OF_FILES
 from pickery.cross_validation.grid import FINAL, Grid, Point
 from pickery.cross_validation.results.halving import Rung, rungs
 from pickery.cross_validation.results.table import Table
@@ -43,16 +44,6 @@ from pickery.training.run_folder import (
 
 LOCK = ".cross_validation.lock"
 SUMMARY = "summary.json"
-OF_FILES = (
-    "micrographs",
-    "picks",
-    "negatives",
-    "masks",
-    "test_micrographs",
-    "test_picks",
-    "flip_y",
-    "coordinate_scale",
-)
 
 
 class Shelf:
@@ -66,7 +57,7 @@ class Shelf:
         """Give the data of one training."""
         settings = config.model_dump(mode="json")
         of_files = {name: value for name, value in settings["data"].items() if name in OF_FILES}
-        key = json.dumps([of_files, settings["data"]["pixel_size"], settings["preprocess"], settings["seed"]])
+        key = json.dumps([of_files, settings["preprocess"], settings["seed"]])
         if key not in self._collected:
             self._collected[key] = collect(config, listener, simulated=self._simulated)
         return divide(config, self._collected[key], listener)

@@ -6,6 +6,19 @@ from pydantic import Field
 
 from pickery.config.schema.base import Files, Folder, Settings
 
+OF_FILES = (
+    "micrographs",
+    "picks",
+    "negatives",
+    "masks",
+    "test_micrographs",
+    "test_picks",
+    "flip_y",
+    "coordinate_scale",
+    "pixel_size",
+)
+"""Settings of the group `data` that say which files there are and how they are meant."""
+
 
 class MicrographsGroup(Settings):
     """The micrographs to prepare."""
