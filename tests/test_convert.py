@@ -89,7 +89,7 @@ def test_mistakes_are_answered_with_a_way_out(project: Path, capsys: pytest.Capt
         ),
         (["p.txt", "--out=x"], 2, "--out=x is not an option"),
         (["gone.txt", "o.star"], 1, "convert.source=gone.txt does not exist"),
-        (["p.txt", "p.txt"], 1, "convert.out=p.txt is what is to be converted"),
+        (["p.txt", "p.txt"], 1, "convert.out: p.txt is what is to be converted"),
         (["p.txt", "out"], 1, "so it is a folder: give convert.out_format=star"),
         (["p.txt", "out", "convert.out_format=box"], 1, "convert.box_size is missing: an EMAN .box file has the size"),
         (["p.txt", "o.box", "convert.box_size=9"], 1, "would have the picks of 2 micrographs"),
@@ -100,6 +100,28 @@ def test_mistakes_are_answered_with_a_way_out(project: Path, capsys: pytest.Capt
         assert main(["convert", *words]) == status, words
         assert answer in capsys.readouterr().err
     assert sorted(os.listdir()) == ["mics", "p.txt", "q.txt"]
+
+
+def test_what_is_read_is_never_replaced_however_it_is_named(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("boxes").mkdir()
+    Path("boxes/a.box").write_text("10 10 20 20\n")
+    before = Path("p.txt").read_bytes()
+    for words in (
+        ["boxes/a.box", "boxes", "convert.out_format=box"],
+        ["boxes", "boxes", "convert.out_format=box"],
+        ["boxes/*.box", "boxes/a.box"],
+        ["*.txt", "./p.txt"],
+    ):
+        assert main(["convert", *words, "convert.out_coordinate_scale=2"]) == 1, words
+        assert "is what is to be converted" in capsys.readouterr().err
+    assert Path("boxes/a.box").read_text() == "10 10 20 20\n"
+    assert Path("p.txt").read_bytes() == before
+
+
+def test_another_file_that_is_replaced_is_said(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for said in (False, True):
+        assert main(["convert", "p.txt", "o.star"]) == 0
+        assert ("replaced     1 file that was there" in capsys.readouterr().out) == said
 
 
 def test_settings_without_effect_are_named(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -90,18 +90,10 @@ def test_what_topaz_cannot_hold_is_said_as_its_command_line(capsys):
     saved()
     converted("model.ckpt", "model.sav")
     said = capsys.readouterr().out
-    assert "topaz preprocess -s 4 --sample 1" in said
+    assert "pickery preprocess data.micrographs=micrographs preprocess.downsample=4 preprocess.write_mrc=true" in said
     assert "topaz extract -m model.sav -x 4 -o picks.txt -r 12 -t -1.0979533195495605 " in said
     assert "not checked: with convert.topaz_python=PYTHON" in said
     assert "convert.topaz_0_3=true" in said
-
-
-def test_topaz_shrinks_by_whole_factors_only_so_pickery_prepares_for_it(capsys):
-    saved(downsample=4.5)
-    converted("model.ckpt", "model.sav")
-    said = capsys.readouterr().out
-    assert "pickery preprocess data.micrographs=micrographs preprocess.downsample=4.5 preprocess.write_mrc=true" in said
-    assert "topaz preprocess" not in said
 
 
 def test_what_a_model_of_topaz_does_not_know_is_said(capsys):

@@ -108,7 +108,7 @@ def test_its_own_file_is_replaced_by_whatever_path_and_a_changed_one_is_not(word
     with (tmp_path / "picks.txt").open("a", encoding="utf-8") as file:
         file.write("simulated_0001\t1\t1\t9\n")
     pick(words, "picking.threshold=0.06", out="../picks.txt", status=1)
-    assert "it was not written by pickery pick" in capsys.readouterr().err
+    assert "it is not as pickery pick wrote it" in capsys.readouterr().err
 
 
 def test_a_second_call_does_only_what_is_missing(words, scored):
@@ -149,7 +149,7 @@ def test_masks_and_margins_leave_areas_out_and_take_no_scoring(words, scored):
     pick(words)
     whole = spots("picks.txt")
     scored.clear()
-    for right in (200, 100):
+    for right in (202, 102):  # between two regions, so that none is half masked
         corners = ((-9, -9), (right, -9), (right, 400), (-9, 400))
         mask = "image_name,polygon,x_coord,y_coord\n" + "".join(f"simulated_0002,a,{x},{y}\n" for x, y in corners)
         Path("masks.csv").write_text(mask, encoding="utf-8")
@@ -184,6 +184,35 @@ def test_a_bad_micrograph_stops_the_program_or_is_left_out_and_listed(words, tin
     assert "left out simulated_0003" in capsys.readouterr().out
 
 
+def test_a_folder_keeps_files_made_by_hand_and_loses_those_of_an_earlier_call(words, capsys):
+    Path("picked").mkdir()
+    by_hand = Path("picked/simulated_0002.box")
+    by_hand.write_text("10 10 64 64\n")
+    pick(words, "picking.format=box", out="picked", status=1)
+    assert "simulated_0002.box is there already" in capsys.readouterr().err
+    assert by_hand.read_text() == "10 10 64 64\n"
+    by_hand.unlink()
+    pick(words, "picking.format=box", out="picked")
+    assert len(list(Path("picked").glob("*.box"))) == 6
+    Path("picked/notes.txt").write_text("mine")
+    pick(words, "picking.format=star", out="picked")
+    assert not list(Path("picked").glob("*.box"))
+    assert Path("picked/autopick.star").exists()
+    assert Path("picked/notes.txt").exists()
+
+
+def test_a_micrograph_smaller_than_a_patch_is_said_before_any_is_scored(words, tiny, scored, capsys):
+    shutil.copytree(tiny.micrographs, "mine")
+    small = np.random.default_rng(0).normal(size=(60, 60)).astype(np.float32)
+    write_mrc(Path("mine/small.mrc"), small, pixel_size_angstrom=2.0)
+    words[1] = "data.micrographs=mine"
+    pick(words, status=1)
+    assert "less than one patch of the model (31 x 31)" in capsys.readouterr().err
+    assert scored == []
+    pick(words, "picking.skip_bad=true")
+    assert "small" not in {name for name, *_ in spots("picks.txt")}
+
+
 @pytest.mark.parametrize(
     ("more", "says"),
     [
@@ -194,7 +223,7 @@ def test_a_bad_micrograph_stops_the_program_or_is_left_out_and_listed(words, tin
         (("picking.out=picks.star", "picking.format=box"), "picking.format agree"),
         (("picking.out=picks.box",), "picking.out: picks.box would have the picks of 6 micrographs"),
         (("picking.out=model.ckpt/picks.star",), "model.ckpt"),
-        (("picking.out=taken.star",), "it was not written by pickery pick"),
+        (("picking.out=taken.star",), "it is not as pickery pick wrote it"),
         (("picking.out=taken.star/",), "taken.star"),
         (("picking.downsample=20",), "less than one patch of the model"),
         (("picking.downsample=300",), "picking.downsample=300"),

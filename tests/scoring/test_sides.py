@@ -110,13 +110,19 @@ def test_to_turn_rows_about_their_number_must_be_known():
     ("picks", "truth", "said"),
     [
         ([("x1", 1, 1, 1)], TRUTH, r"score\.picks=p\.txt names 1 micrographs, none of them among the 2 given"),
-        ([], TRUTH, r"score\.picks=p\.txt holds no picks"),
         ([("a", 1, 1, 1)], [], r"score\.truth=t\.txt holds no picks"),
     ],
 )
 def test_nothing_to_compare_is_said_plainly(picks, truth, said):
     with pytest.raises(InputError, match=said):
         gathered(picks=table("p.txt", picks), truth=table("t.txt", truth))
+
+
+def test_picks_without_any_row_find_nothing_and_are_no_mistake():
+    sides = gathered(picks=table("p.txt", []), truth=table("t.txt", TRUTH))
+    assert sides.names == ("a", "b")
+    assert all(len(points) == 0 for points in sides.picks.values())
+    assert not any("scores" in remark for remark in sides.remarks)
 
 
 def test_a_file_that_is_missing_or_empty_is_said_plainly():

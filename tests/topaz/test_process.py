@@ -70,3 +70,15 @@ def test_a_program_whose_reader_was_killed_outright_ends_at_its_next_line(tmp_pa
     while is_alive(pid):
         assert time.monotonic() < until
         time.sleep(0.01)
+
+
+def test_a_program_that_fails_is_heard_of_though_what_it_started_still_holds_its_pipes(tmp_path):
+    program = (
+        "import subprocess, sys; child = subprocess.Popen(['sleep', '600']);"
+        "print(child.pid, flush=True); print('boom', file=sys.stderr); sys.exit(3)"
+    )
+    pids, said = [], []
+    assert run(program, tmp_path, on_output=pids.append, on_error=said.append) == 3
+    assert said == ["boom"]
+    while is_alive(int(pids[0])):  # a killed process takes a moment
+        time.sleep(0.01)

@@ -142,7 +142,7 @@ def test_other_settings_in_a_given_folder_are_refused_by_name(reference: Path, t
     with pytest.raises(InputError, match=r"seed=0, not 1"):  # and not that the data are split otherwise by it
         run(tiny.overrides(f"run_dir={reference}", "seed=1"))
     Path("fewer.txt").write_text("".join(tiny.picks.read_text().splitlines(keepends=True)[:-1]))
-    with pytest.raises(InputError, match="other micrographs or picks"):
+    with pytest.raises(InputError, match="other micrographs, picks, negatives or masks"):
         run(tiny.overrides(f"run_dir={reference}", "data.picks=fewer.txt"))
 
 

@@ -190,20 +190,32 @@ def test_masked_regions_count_nowhere_and_the_picks_there_are_left_out(planted: 
 def test_neither_an_epoch_nor_the_end_of_a_run_picks_in_a_mask(
     planted: Planted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pickery.evaluation.suppression import suppress
+    from pickery.evaluation.matching import pick_metrics
 
     picked = []
 
-    def watched(scores: np.ndarray, *rest: Any) -> Any:
-        picked.append(suppress(scores, *rest))
-        return picked[-1]
+    def watched(predictions: Any, *rest: Any, **more: Any) -> Any:
+        picked.extend(predictions)
+        return pick_metrics(predictions, *rest, **more)
 
-    monkeypatch.setattr("pickery.training.held_out.suppress", watched)
+    monkeypatch.setattr("pickery.training.held_out.pick_metrics", watched)
     run(planted.words(planted.masks, "evaluation.monitor=pick_f1", "sampler.epoch_size=2"))
     assert len(picked) == 2
-    for points, _ in picked:
+    for points in picked:
         assert len(points)
         assert not ((points[:, 0] < 50) & (points[:, 1] < 40)).any()
+
+
+def test_a_micrograph_whose_picks_are_all_masked_was_looked_at_and_trains(planted: Planted) -> None:
+    words = ["data.masks=masks", "data.unpicked=drop", "data.test_fraction=0.34"]
+    name = data_of(planted.words(*words[1:])).train[0]
+    pixels = np.ones((SIDE, SIDE), np.float32)
+    pixels[:16, :16] = 0  # masks that leave nothing are refused
+    write_mrc(Path(f"masks/{name}.mrc"), pixels, pixel_size_angstrom=None)
+    data = data_of(planted.words(*words))
+    assert len(data.points[name]) == 0
+    assert name in data.train
+    assert name not in data.skipped
 
 
 def test_masks_that_leave_no_pick_are_an_error_that_names_them(planted: Planted) -> None:

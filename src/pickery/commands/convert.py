@@ -34,13 +34,12 @@ def run(config: ConvertConfig) -> None:
 def _convert_picks(config: ConvertConfig, terminal: Terminal) -> None:
     from pickery.formats.conversion import above, by_micrograph
     from pickery.formats.micrographs import find_micrographs
-    from pickery.formats.picks import read_picks, write_picks
+    from pickery.formats.picks import files_to_write, read_picks, write_picks
 
     settings = config.convert
     assert settings.source is not None
     assert settings.out is not None
     out = Path(settings.out).expanduser()
-    _refuse_overwriting(settings.source, out)
     kind = _kind_of_out(out, settings.out_format)
     table = read_picks(settings.source, setting="convert.source", format=settings.source_format)
     if "boxes" in kind.holds_each and settings.box_size is None and table.box_size is None:
@@ -62,6 +61,9 @@ def _convert_picks(config: ConvertConfig, terminal: Terminal) -> None:
         before = sum(map(len, gathered.picks))
         gathered = _above(above(gathered, settings.threshold), table, settings.threshold)
         left = before - sum(map(len, gathered.picks))
+    outputs = files_to_write(out, gathered.picks, format=settings.out_format)
+    _refuse_overwriting(settings.source, outputs)
+    replaced = sum(path.exists() for path in outputs)
     written = write_picks(
         out,
         gathered.picks,
@@ -74,17 +76,26 @@ def _convert_picks(config: ConvertConfig, terminal: Terminal) -> None:
     if settings.threshold is not None:
         terminal.say(f"  left out     {_count(left, 'pick')} with scores below {settings.threshold:g}")
     _say_written(terminal, kind, written, gathered, config)
+    if replaced:
+        terminal.say(f"  replaced     {_count(replaced, 'file')} that {'was' if replaced == 1 else 'were'} there")
     _say_lost(terminal, written, table)
     if micrographs is None and not kind.fractions:
         _say_ids(terminal, gathered)
     _warn(terminal, gathered)
 
 
-def _refuse_overwriting(source: str | Sequence[str], out: Path) -> None:
-    for one in [source] if isinstance(source, str) else source:
-        given = Path(one).expanduser()
-        if out.exists() and given.exists() and os.path.samefile(given, out):
-            raise InputError(f"convert.out={out} is what is to be converted: give another place, so that it stays.")
+def _refuse_overwriting(source: str | Sequence[str], outputs: Sequence[Path]) -> None:
+    """Keep the files that are read from being replaced by those that are written."""
+    from pickery.formats.files import expand
+
+    read = {
+        os.path.realpath(path)
+        for one in ([source] if isinstance(source, str) else source)
+        for path in expand(one, "convert.source")[0]
+    }
+    for out in outputs:
+        if os.path.realpath(out) in read:
+            raise InputError(f"convert.out: {out} is what is to be converted: give another place, so that it stays.")
 
 
 def _kind_of_out(out: Path, format: str | None) -> FileKind:

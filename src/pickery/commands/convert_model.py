@@ -184,18 +184,15 @@ def _say_lost(weights: LoadedWeights, out: Path, terminal: Terminal) -> None:
         + (f", nor that F1 is best at score {threshold:.4g}" if known else "")
         + ". With Topaz:"
     )
-    if float(factor).is_integer():
-        how = "--affine" if preprocess.get("method") == "affine" else "--sample 1"
-        terminal.say(f"  topaz preprocess -s {factor:g} {how} -o preprocessed micrographs/*.mrc")
-    else:
-        terminal.say(  # Topaz takes whole factors only
-            f"  pickery preprocess data.micrographs=micrographs preprocess.downsample={factor:g} "
-            "preprocess.write_mrc=true"
-        )
+    # Topaz's own preprocess takes whole factors only, and where one component fits well it normalises otherwise
+    settings = [f"data.micrographs=micrographs preprocess.downsample={factor:g} preprocess.write_mrc=true"]
+    settings += ["preprocess.method=affine"] if preprocess.get("method") == "affine" else []
+    terminal.say(f"  pickery preprocess {' '.join(settings)}    # says where its MRC files are")
     words = ["topaz", "extract", "-m", str(out), "-x", f"{factor:g}", "-o", "picks.txt"]
     words += [] if radius is None else ["-r", str(radius)]
     words += ["-t", repr(float(threshold))] if known else []  # in full: a pick may lie exactly there
-    terminal.say(f"  {shlex.join(words)} preprocessed/*.mrc")
+    terminal.say(f"  {shlex.join(words)} MRC_FILES/*.mrc")
+    terminal.say("(`topaz preprocess` may normalise a little otherwise, which moves all scores)")
 
 
 # ---- from Topaz

@@ -260,6 +260,8 @@ class FileKind:
         makes.
     write_list
         (folder, files, picks of each) → the list of the files in that folder, for the program that reads them by it.
+    list_name
+        The name of that list.
     holds
         What one file of this kind can hold, of the keys of `pickery.formats.written.LOST`.
     holds_each
@@ -285,6 +287,7 @@ class FileKind:
     write_picks: Callable[[Path, Sequence[MicrographPicks]], None] | None = None
     write_each: Callable[[Path, MicrographPicks], None] | None = None
     write_list: Callable[[Path, Sequence[Path], Sequence[MicrographPicks]], list[Path]] | None = None
+    list_name: str = ""
     written_as: str = "NAME"
     one_micrograph: bool = False
     holds: frozenset[str] = frozenset()

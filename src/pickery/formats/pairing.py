@@ -64,6 +64,9 @@ def pair_picks(
         No name fits, names fit equally well, rows are to be turned about and their number is not known, or all picks
         lie outside.
     """
+    if not len(table):
+        nothing = {micrograph.name: np.zeros((0, 2)) for micrograph in micrographs}
+        return AssignedPicks(nothing, {name: np.zeros(0) for name in nothing}, {}, {}, {})
     counts = Counter(table.micrograph)
     place_of = match_names(dict.fromkeys(table.micrograph), micrographs, setting)
     if not place_of:

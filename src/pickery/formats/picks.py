@@ -12,7 +12,7 @@ from pickery.formats.contract import FileKind, ListedPickFile, MicrographPicks, 
 from pickery.formats.files import expand, unique_names
 from pickery.formats.images import bare_name
 from pickery.formats.registry import PICK_ENDINGS, kind_by_ending, kind_of
-from pickery.formats.written import Written, write_picks
+from pickery.formats.written import Written, files_to_write, write_picks
 
 __all__ = [
     "AssignedPicks",
@@ -20,12 +20,19 @@ __all__ = [
     "PickTable",
     "Written",
     "assign_picks",
+    "files_to_write",
     "read_picks",
     "write_picks",
 ]
 
 
-def read_picks(source: str | Sequence[str], *, setting: str = "data.picks", format: str | None = None) -> PickTable:
+def read_picks(
+    source: str | Sequence[str],
+    *,
+    setting: str = "data.picks",
+    format: str | None = None,
+    may_be_empty: bool = False,
+) -> PickTable:
     """Read picks.
 
     Parameters
@@ -37,6 +44,8 @@ def read_picks(source: str | Sequence[str], *, setting: str = "data.picks", form
         Named in messages.
     format
         An ending without its dot, such as ``"star"``: the kind, whatever the files look like.
+    may_be_empty
+        Whether no pick at all will do.
 
     Returns
     -------
@@ -46,7 +55,8 @@ def read_picks(source: str | Sequence[str], *, setting: str = "data.picks", form
     Raises
     ------
     InputError
-        Nothing is there, a file is no file of picks or has a row that is no pick, or there is no pick at all.
+        Nothing is there, a file is no file of picks or has a row that is no pick, or there is no pick at all
+        where there should be.
     """
     sources = [source] if isinstance(source, str) else list(source)
     forced = None if format is None else kind_by_ending(Path(f"_.{format}"))
@@ -65,7 +75,7 @@ def read_picks(source: str | Sequence[str], *, setting: str = "data.picks", form
             tables.append(result)
     described = sources[0] if len(sources) == 1 else f"[{', '.join(sources)}]"
     table = PickTable.joined(tables, described)
-    if not len(table):
+    if not len(table) and not may_be_empty:
         raise InputError(f"{setting}={described} holds no picks: give one that does.")
     for remark in table.remarks:
         warnings.warn(f"{setting}={described}: {remark}", PickeryWarning, stacklevel=2)

@@ -134,6 +134,7 @@ KIND = FileKind(
     write_picks=write_particles,
     write_each=write_coordinates,
     write_list=write_list,
+    list_name=LIST,
     written_as="NAME_autopick",
     holds=frozenset({"scores", "pixel size"}),
     holds_each=frozenset({"scores", "empty"}),

@@ -82,15 +82,13 @@ def write_picks(
             f"{out} would have the picks of {len(picks)} micrographs, and {kind.name} holds those of one: give a folder"
             f" instead, and {ending[1:]} as the format."
         )
-    names = _file_names(picks, out) if kind.one_micrograph or not one_file else []
+    files = _files(out, picks, kind, ending, one_file)
     scale = 1.0 if kind.fractions else coordinate_scale
     turned = [_turned(one, out, box_size_px, scale, flip_y) for one in picks]
     assert kind.write_picks is not None
     if one_file:
         kind.write_picks(out, turned)
-        files = [out]
     else:
-        files = [out / f"{kind.written_as.replace('NAME', name)}{ending}" for name in names]
         for file, one in zip(files, turned, strict=True):
             if kind.write_each is not None:
                 kind.write_each(file, one)
@@ -98,10 +96,30 @@ def write_picks(
                 kind.write_picks(file, [one])
         if kind.write_list is not None:
             files += kind.write_list(out, files, picks)
-    read_as = names if kind.one_micrograph else _names(picks, kind, one_file)
+    read_as = _file_names(picks, out) if kind.one_micrograph else _names(picks, kind, one_file)
     renamed = any(name != one.micrograph for name, one in zip(read_as, picks, strict=True))
     lost = _lost(picks, kind, one_file, box_size_px, renamed)
     return Written(tuple(files), tuple(LOST[what] for what in lost), tuple(kind.notes(picks)))
+
+
+def files_to_write(out: Path, picks: Sequence[MicrographPicks], *, format: str | None = None) -> list[Path]:
+    """Name the files that `write_picks` would write or replace.
+
+    Raises
+    ------
+    InputError
+        The kind is unknown, or does not go with `out`.
+    """
+    kind, ending, one_file = _chosen(out, format)
+    files = _files(out, picks, kind, ending, one_file)
+    return files if one_file or kind.write_list is None else [*files, out / kind.list_name]
+
+
+def _files(out: Path, picks: Sequence[MicrographPicks], kind: FileKind, ending: str, one_file: bool) -> list[Path]:
+    """Name the files of picks, without their list."""
+    if one_file:
+        return [out]
+    return [out / f"{kind.written_as.replace('NAME', name)}{ending}" for name in _file_names(picks, out)]
 
 
 def _chosen(out: Path, format: str | None) -> tuple[FileKind, str, bool]:

@@ -15,7 +15,7 @@ from pickery.picking.candidates import Candidates
 
 
 def allowed(candidates: Candidates, mask: Mask | None, margin_px: float) -> Candidates:
-    """Leave out the picks whose centres lie in the mask, or nearer to the border than the margin.
+    """Leave out the picks whose regions lie in the mask, or whose centres lie nearer to the border than the margin.
 
     Parameters
     ----------
@@ -36,7 +36,8 @@ def allowed(candidates: Candidates, mask: Mask | None, margin_px: float) -> Cand
     centred = (points >= margin_px) & (points <= (columns - 1 - margin_px, rows - 1 - margin_px))
     inside = np.logical_and(centred[:, 0], centred[:, 1])
     if mask is not None:
-        inside &= ~mask.read().covers(points)
+        (height, width), (column, row) = candidates.shape, candidates.points.T
+        inside &= ~mask.regions((height, width), (rows / height, columns / width))[row, column]
     return Candidates(candidates.points[inside], candidates.scores[inside], candidates.shape, candidates.full_shape)
 
 

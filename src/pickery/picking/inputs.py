@@ -15,6 +15,7 @@ from pickery.formats.masks import Mask, find_masks
 from pickery.formats.micrographs import MicrographFile, MicrographHeader, find_micrographs, read_header
 from pickery.picking.audience import Audience
 from pickery.picking.exclusion import check_margin
+from pickery.preprocess.work import prepared_shape
 
 READERS = 8
 SKIP = "picking.skip_bad=true leaves such micrographs out."
@@ -90,6 +91,22 @@ def find(config: PickConfig, audience: Audience) -> Inputs:
     return Inputs(tuple(files), headers, bad, masks, float(np.median(sizes)) if sizes else None)
 
 
+def too_small(inputs: Inputs, downsample: float, field: int) -> dict[str, str]:
+    """Name the micrographs that are smaller than one patch of the model once they are shrunk, and say so of each."""
+    found = {}
+    for file in inputs.usable:
+        try:
+            rows, columns = prepared_shape(inputs.headers[file.name].shape, downsample)
+        except InputError:
+            rows = columns = 0
+        if min(rows, columns) < field:
+            found[file.name] = (
+                f"{file.path} has {columns} x {rows} pixels when shrunk by {downsample:g}, less than one patch of the "
+                f"model ({field} x {field})."
+            )
+    return found
+
+
 def stop_for(bad: Mapping[str, str], total: int, *, skip_bad: bool) -> None:
     """Complain of micrographs that cannot be used, unless they are to be left out and others remain.
 
@@ -109,12 +126,12 @@ def stop_for(bad: Mapping[str, str], total: int, *, skip_bad: bool) -> None:
 
 
 def _look(file: MicrographFile) -> MicrographHeader | str:
-    """Read a header, the list's word taken where it does not give the pixel size; or say why it cannot be used."""
+    """Read a header; the pixel size as a list of micrographs has it, if it does; or say why it cannot be used."""
     try:
         header = read_header(Path(file.path))
     except (InputError, OSError) as error:
         return str(error)
-    if header.pixel_size_angstrom is None and file.known.pixel_size_angstrom is not None:
+    if file.known.pixel_size_angstrom is not None:
         return MicrographHeader(header.shape, header.dtype, file.known.pixel_size_angstrom)
     return header
 

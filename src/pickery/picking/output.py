@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,12 +16,13 @@ from pickery.atomic import write_text
 from pickery.config.schema import PickConfig
 from pickery.errors import InputError
 from pickery.formats.micrographs import MicrographFile
-from pickery.formats.picks import MicrographPicks, Written, write_picks
+from pickery.formats.picks import MicrographPicks, Written, files_to_write, write_picks
 from pickery.formats.registry import WRITTEN_ENDINGS, kind_by_ending
 from pickery.picking.candidates import stamp
 from pickery.picking.inputs import Inputs
 
 RECORD = "written.json"
+BEGUN = "being written"
 
 
 @dataclass(frozen=True)
@@ -52,18 +54,22 @@ class Output:
         InputError
             If so.
         """
-        # of a folder's files two are like the rest
-        tried = inputs.usable if self.one_file else inputs.usable[:2]
-        empty = [picks_of(file, inputs, np.zeros((0, 2)), np.zeros(0)) for file in tried]
+        # of a folder's files two are like the rest, but for names that a format may not hold
+        odd = [file for file in inputs.usable[2:] if re.search(r"[^\w./:+-]", file.listed_as)]
+        tried = inputs.usable if self.one_file else [*inputs.usable[:2], *odd]
+        some = [picks_of(file, inputs, np.zeros((1, 2)), np.zeros(1)) for file in tried]
         with tempfile.TemporaryDirectory(prefix="pickery-") as folder:
-            self._write(Path(folder) / self.out.name, empty, 2)
+            self._write(Path(folder) / self.out.name, some, 2)
         # picks made by hand may bear the name that comes to mind first
-        place = self.out.resolve()
-        if self.one_file and place.exists() and self._known().get(str(place)) != stamp(place):
-            raise InputError(
-                f"picking.out={self.out} is there already, and as far as {self.details} tells it was not written by "
-                "pickery pick: give another name, or remove it"
-            )
+        known = self._known()
+        every = [picks_of(file, inputs, np.zeros((0, 2)), np.zeros(0)) for file in inputs.usable]
+        for place in files_to_write(self.out.resolve(), every, format=self._format):
+            if place.exists() and known.get(str(place)) not in (stamp(place), BEGUN):
+                where = self.out if self.one_file else self.out / place.name
+                raise InputError(
+                    f"picking.out: {where} is there already, and as far as {self.details} tells it is not as pickery "
+                    "pick wrote it: give another name, or remove it"
+                )
         try:
             self.details.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.details):
@@ -75,17 +81,31 @@ class Output:
             ) from error
 
     def write(self, picks: Sequence[MicrographPicks], box_size_px: int) -> Written:
-        """Write the picks, and remember what was written."""
+        """Write the picks, and remember what was written; what an earlier call wrote to the same folder goes."""
+        known = self._known()
+        begun = files_to_write(self.out.resolve(), picks, format=self._format)
+        # remembered before as well: whoever is killed in between still knows its own files
+        self._remember(known | dict.fromkeys(map(str, begun), BEGUN))
         written = self._write(self.out, picks, box_size_px)
-        if self.one_file:
-            place = self.out.resolve()
-            known = self._known() | {str(place): stamp(place)}
-            write_text(self.details / RECORD, json.dumps(known, indent=1) + "\n")
+        places = {str(file.resolve()) for file in written.files}
+        for name, then in known.items() if not self.one_file else ():
+            place = Path(name)
+            if place.parent == self.out.resolve() and name not in places and place.exists() and stamp(place) == then:
+                place.unlink()
+        gone = {name for name in known if not Path(name).exists()}
+        self._remember({name: then for name, then in known.items() if name not in gone} | _stamps(places))
         return written
+
+    def _remember(self, files: Mapping[str, str]) -> None:
+        write_text(self.details / RECORD, json.dumps(dict(files), indent=1) + "\n")
+
+    @property
+    def _format(self) -> str | None:
+        return None if self.one_file else self.kind
 
     def _write(self, out: Path, picks: Sequence[MicrographPicks], box_size_px: int) -> Written:
         try:
-            return write_picks(out, picks, format=None if self.one_file else self.kind, box_size_px=box_size_px)
+            return write_picks(out, picks, format=self._format, box_size_px=box_size_px)
         except InputError as error:
             # tried out in a folder of its own, of which nobody knows
             raise InputError(f"picking.out: {str(error).replace(str(out), str(self.out))}") from error
@@ -95,6 +115,10 @@ class Output:
             return dict(json.loads((self.details / RECORD).read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             return {}
+
+
+def _stamps(places: Iterable[str]) -> dict[str, str]:
+    return {place: stamp(Path(place)) for place in places}
 
 
 def output_of(config: PickConfig) -> Output:

@@ -11,13 +11,14 @@ from pathlib import Path
 from pickery.atomic import write_text
 from pickery.config.schema import PickConfig
 from pickery.errors import InputError
+from pickery.model import receptive_field
 from pickery.picking import words
 from pickery.picking.audience import Audience
 from pickery.picking.candidates import CandidateFolder, Candidates, read_candidates, stamp
 from pickery.picking.choices import Choices, choose, device_of, differences, preprocess_of
 from pickery.picking.crew import Means, Outcome, run_tasks
 from pickery.picking.exclusion import allowed
-from pickery.picking.inputs import Inputs, find, stop_for
+from pickery.picking.inputs import Inputs, find, stop_for, too_small
 from pickery.picking.model import PickingModel, open_model
 from pickery.picking.output import Output, output_of, picks_of
 from pickery.picking.pictures import draw_pictures
@@ -60,6 +61,10 @@ def pick(config: PickConfig, audience: Audience) -> Path:
     audience.rest()
     for text in differences(config, model, choices):
         audience.warn(text)
+    network = model.weights.architecture
+    field = receptive_field(network["architecture"], network["pooling"])
+    small = too_small(inputs, float(preprocess["downsample"]), field)
+    stop_for(dict(inputs.bad) | small, len(inputs.files), skip_bad=config.picking.skip_bad)
     output.check(inputs)
     audience.keep_log(output.details / "log.txt")
 

@@ -16,7 +16,7 @@ from pickery.picking.model import PickingModel
 
 def introduce(model: PickingModel, choices: Choices, *, micrographs: int, kept: int, audience: Audience) -> None:
     """Say what is about to be done, and with what."""
-    audience.head(f"picking {micrographs} micrographs")
+    audience.head(f"picking {micrographs} micrograph{'' if micrographs == 1 else 's'}")
     audience.say(f"  model      {model.description}")
     settings = choices.preprocess
     audience.say(f"  pixels     shrunk by {word(float(settings['downsample']))}, normalised ({settings['method']})")
@@ -86,7 +86,9 @@ def conclude(
         Hears it.
     """
     total = sum(counts)
-    audience.head(f"{total} picks on {len(counts)} micrographs, {total / len(counts):.1f} on average")
+    picks = f"{total} pick{'' if total == 1 else 's'}"
+    on = f"{len(counts)} micrograph{'' if len(counts) == 1 else 's'}"
+    audience.head(f"{picks} on {on}, {total / len(counts):.1f} on average")
     empty = sum(count == 0 for count in counts)
     if total == 0:
         audience.warn(

@@ -80,7 +80,7 @@ def pick_micrograph(network: Picker, task: Task, device: torch.device) -> Candid
             rows, columns = prepared.shape
             raise InputError(
                 f"{task.micrograph} has {columns} x {rows} pixels when shrunk by {task.preprocess['downsample']:g}, "
-                f"less than one patch of the model ({field} x {field})"
+                f"less than one patch of the model ({field} x {field})."
             )
         shape = (int(prepared.shape[0]), int(prepared.shape[1]))
     except (InputError, OSError) as error:

@@ -102,6 +102,8 @@ def _other_coordinates(sides: Sides, radius: float, metrics: PickMetrics) -> str
     if metrics.targets == 0 or hits > 0.2 * metrics.targets:
         return ""
     both = [name for name in sides.names if len(sides.truth[name]) and len(sides.picks[name])][:MOST_TRIED]
+    if not both:
+        return ""
     now = _hits(sides, both, radius, 1.0, False)
     tried = {
         (factor, flip): _hits(sides, both, radius, factor, flip)

@@ -69,7 +69,7 @@ def gather(settings: ScoreGroup) -> Sides:
     """
     assert settings.picks is not None
     assert settings.truth is not None
-    picks = read_picks(settings.picks, setting="score.picks")
+    picks = read_picks(settings.picks, setting="score.picks", may_be_empty=True)
     truth = read_picks(settings.truth, setting="score.truth")
     if settings.micrographs is None:
         names = sorted(dict.fromkeys(truth.micrograph), key=natural_key)
@@ -193,8 +193,8 @@ def _remarks(settings: ScoreGroup, sides: Sides, found: AssignedPicks, wanted: A
             f"{_count(len(unlabelled), 'micrograph')} {'has' if len(unlabelled) == 1 else 'have'} no true particle "
             f"({_some(unlabelled)}): the {_count(extras, 'pick')} there {'counts' if extras == 1 else 'count'} as extra"
         )
-    if not sides.ranked:
-        every = np.concatenate([*sides.scores.values(), np.zeros(0)])
+    every = np.concatenate([*sides.scores.values(), np.zeros(0)])
+    if len(every) and not sides.ranked:
         why = "have no scores" if np.isnan(every).all() else "all have the same score"
         yield f"the picks {why}: average precision, a curve and a best threshold need scores, so all picks count"
 

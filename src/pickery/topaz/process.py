@@ -10,8 +10,10 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 ENDS_WITHIN_S = 10
+LOOKS_EACH_S = 1
 
 
 def run_program(
@@ -65,14 +67,18 @@ def run_program(
             selector.register(process.stdout, selectors.EVENT_READ, _Lines(on_output))
             selector.register(process.stderr, selectors.EVENT_READ, _Lines(on_error))
             while selector.get_map():
-                for key, _ in selector.select():
+                ended = process.poll() is not None
+                ready = selector.select(0 if ended else LOOKS_EACH_S)
+                for key, _ in ready:
                     data = os.read(key.fd, 65536)
                     key.data.take(data)
                     if not data:
                         selector.unregister(key.fileobj)
+                if ended and not ready:
+                    break  # what it started and left behind may hold the pipes for ever
         return process.wait()
     finally:
-        _end(process)
+        end_group(process)
         for pipe in (process.stdout, process.stderr):
             if pipe is not None:
                 pipe.close()
@@ -96,8 +102,8 @@ class _Lines:
             self._tell(line)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End what is left of the program and of the processes that it started."""
+def end_group(process: subprocess.Popen[Any]) -> None:
+    """End what is left of a program that is the first of its process group, and of the processes that it started."""
     try:
         if process.poll() is None:
             _signal(process, signal.SIGTERM)
@@ -108,6 +114,6 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _signal(process: subprocess.Popen[bytes], number: int) -> None:
+def _signal(process: subprocess.Popen[Any], number: int) -> None:
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)

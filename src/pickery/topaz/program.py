@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from pickery.errors import InputError
+from pickery.topaz.process import end_group
 
 SETTING = "engine.executable"
 ANSWERS_WITHIN_S = 300
@@ -107,6 +108,7 @@ def _ask(path: str, changed_ns: int) -> TopazProgram:
                     stderr=subprocess.STDOUT,
                     text=True,
                     errors="replace",
+                    start_new_session=True,
                     env=environment() | {"COLUMNS": "200"},
                 )
             )
@@ -125,9 +127,9 @@ def _ask(path: str, changed_ns: int) -> TopazProgram:
         raise InputError(f"{SETTING}={path} cannot be run ({error.strerror or error})") from error
     finally:
         for process in running:
-            if process.poll() is None:
-                process.kill()
-            process.communicate()
+            end_group(process)
+            assert process.stdout is not None
+            process.stdout.close()
     version = re.search(r"\d+\.\d+(?:\.\d+)?\w*", answers[0])
     options = frozenset(re.findall(r"(?<![\w-])--[a-z][\w-]*", answers[1]))
     if version is None or "--train-images" not in options:

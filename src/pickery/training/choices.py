@@ -45,8 +45,10 @@ def check_fit(config: TrainConfig, data: TrainingData, model: Picker) -> None:
             f"evaluation.monitor={config.evaluation.monitor} needs held-out micrographs, and there are none: set "
             f"data.test_fraction, or monitor one of {', '.join(m for m in REGION_METRICS if m not in HELD_OUT_ONLY)}"
         )
-    stride, test = config.evaluation.stride, data.labelled(data.test) if data.test else None
-    if test is not None and not any(test.labels(i)[::stride, ::stride].any() for i in range(len(test))):
+    if config.engine.name != "native" or not data.test:
+        return  # Topaz judges every region
+    stride, test = config.evaluation.stride, data.labelled(data.test)
+    if not any(test.labels(i)[::stride, ::stride].any() for i in range(len(test))):
         raise InputError(
             f"evaluation.stride={stride} meets none of the positive regions of the held-out micrographs, so that no "
             "epoch could be judged: lower it, or hold out micrographs with more picks (data.test_fraction)"

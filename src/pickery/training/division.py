@@ -157,12 +157,12 @@ def divide(config: TrainConfig, collected: Collected, listener: Listener) -> Tra
 
 def split(names: Sequence[str], found: Found, settings: DataGroup, seed: int) -> tuple[list[str], list[str], list[str]]:
     """Divide micrographs into those that train, those held out, and those dropped for want of picks."""
-    counts = np.array([len(found.points[name]) for name in names])
+    unpicked = [name for name in names if not len(found.points[name])]
+    looked_at = found.emptied | {name for name in unpicked if len(found.negatives.get(name, ()))}
     dropped = [
         name
-        for name, count in zip(names, counts, strict=True)
-        if count == 0
-        and (name in found.given_apart or (settings.unpicked == "drop" and not len(found.negatives.get(name, ()))))
+        for name in unpicked
+        if name in found.given_apart or (settings.unpicked == "drop" and name not in looked_at)
     ]
     kept = [name for name in names if name not in set(dropped)]
     if settings.test_micrographs is not None:

@@ -102,8 +102,11 @@ class HeldOutEvaluation:
         scores = np.asarray(score_map(model, image, stride=scored))
         mask = self._mask(index)
         if self.picks is not None:
-            pickable = scores if mask is None else np.where(mask, np.float32(-np.inf), scores)
-            points, values = suppress(pickable, self.picks.extraction_radius, self.picks.score_threshold)
+            points, values = suppress(scores, self.picks.extraction_radius, self.picks.score_threshold)
+            if mask is not None:
+                # only now: the slope of a peak in the mask would else be a pick along its edge
+                seen_there = ~mask[points[:, 1], points[:, 0]]
+                points, values = points[seen_there], values[seen_there]
             self._gathered.candidates[index] = Candidates(np.asarray(points, dtype=np.float64), values)
             scores = scores[:: self.stride, :: self.stride]
         seen = labels[:: self.stride, :: self.stride].cpu().numpy()

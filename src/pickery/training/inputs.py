@@ -43,6 +43,8 @@ class Found:
         Each micrograph's positions known to hold no particle, likewise; empty where none are given.
     masks
         The micrographs' masks, by name.
+    emptied
+        Names of the micrographs whose picks all lie in their masks, so that `points` has none: they were looked at.
     """
 
     files: tuple[MicrographFile, ...]
@@ -53,6 +55,7 @@ class Found:
     truth: Points
     negatives: Points
     masks: Mapping[str, Mask]
+    emptied: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,8 @@ def collect(config: TrainConfig, listener: Listener, *, simulated: DataSet | Non
     # before hours of preparing, so that a mask that cannot be used is said at once
     positions = {"picks": found.points, "positions of data.negatives": found.negatives}
     kept, masked = apply_masks(found.masks, positions, config.preprocess.downsample, listener)
-    found = replace(found, points=kept["picks"], negatives=kept["positions of data.negatives"])
+    emptied = frozenset(name for name, points in kept["picks"].items() if len(found.points[name]) and not len(points))
+    found = replace(found, points=kept["picks"], negatives=kept["positions of data.negatives"], emptied=emptied)
     readable = [file for file in found.files if file.name not in found.skipped]
     result = prepare_files(readable, config.preprocess, config.seed, listener)
     for name, reason in result.skipped.items():
@@ -218,7 +222,7 @@ def _headers(
             listener.warn(f"left out {file.name}: {error}")
             continue
         shapes[file.name] = header.shape
-        size = header.pixel_size_angstrom or file.known.pixel_size_angstrom
+        size = file.known.pixel_size_angstrom or header.pixel_size_angstrom
         if size is not None:
             sizes.append(size)
     if not shapes:

@@ -268,7 +268,7 @@ def damaged(folder: Path, file: Path) -> InputError:
 
 def _difference(path: Path, name: str, earlier: Any, now: Any) -> str:
     if name == "data":
-        what = "was made from other micrographs or picks"
+        what = "was made from other micrographs, picks, negatives or masks"
     elif name == "pretrained":
         what = "began from other weights (model.pretrained)"
     else:
