@@ -80,6 +80,10 @@ def cross_validate(config: CrossValidateConfig, audience: Audience) -> CrossVali
         introduce(bench, bench.table(), audience)
     try:
         with Presence(bench.path) as presence:
+            # a training that was killed with the command before this one is not a training that kills its worker
+            for study in (bench.study, bench.finals):
+                for point in study.requeue_lost(bench.is_alive, anew=True):
+                    audience.say(f"{bench.grid.name(point)} lost its worker and is taken up again")
             found = None
             while found is None:
                 _work(bench, presence, _watch(bench, presence, audience), audience, gpus)

@@ -203,6 +203,20 @@ def test_a_point_that_loses_its_worker_again_and_again_fails_in_words(tmp_path: 
     assert lose() == [FEW.points()[0]]  # counted from anew
 
 
+def test_a_command_given_again_after_a_kill_never_fails_a_point_and_losses_count_from_there(tmp_path: Path) -> None:
+    study = opened(tmp_path)
+    study.enqueue(FEW.points()[:1])
+    for _ in range(3 * LOSSES):
+        assert study.claim("killed") is not None
+        assert study.requeue_lost(nobody, anew=True) == [FEW.points()[0]]
+    for _ in range(LOSSES):
+        assert study.claim("poisoned") is not None
+        assert study.requeue_lost(nobody) == [FEW.points()[0]]
+    assert study.claim("poisoned") is not None
+    assert study.requeue_lost(nobody) == []
+    assert study.standings()[0].state == "failed"
+
+
 def test_of_several_trials_of_a_point_the_first_counts_and_the_others_are_never_trained(
     storage: str | None, tmp_path: Path
 ) -> None:

@@ -92,14 +92,14 @@ def is_running(trial: FrozenTrial) -> bool:
 
 def is_to_follow(trial: FrozenTrial) -> bool:
     """Whether a trial ended so that its point is to wait again."""
-    return trial.state.name == "FAIL" and trial.user_attrs.get("ended") in ("lost", "released")
+    return trial.state.name == "FAIL" and trial.user_attrs.get("ended") in ("lost", "anew", "released")
 
 
 def losses_of(chain: Sequence[FrozenTrial]) -> int:
-    """Count how often a point has lost its worker since it was last enqueued or retried."""
+    """Count how often a point has lost its worker since it was last enqueued, retried or asked for anew."""
     count = 0
     for trial in reversed(chain[:-1]):
-        if not is_to_follow(trial):
+        if not is_to_follow(trial) or trial.user_attrs["ended"] == "anew":
             break
         count += trial.user_attrs["ended"] == "lost"
     return count

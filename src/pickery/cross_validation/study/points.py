@@ -45,7 +45,7 @@ LOSSES: Final = 5
 
 WANTED_BY: Final = "wanted by "
 
-Ended = Literal["failed", "lost", "released", "duplicate"]
+Ended = Literal["failed", "lost", "anew", "released", "duplicate"]
 
 __all__ = ["Claim", "PointStudy", "Standing"]
 
@@ -180,7 +180,7 @@ class PointStudy:
             self._chains()
         return released
 
-    def requeue_lost(self, is_alive: Callable[[str], bool]) -> list[Point]:
+    def requeue_lost(self, is_alive: Callable[[str], bool], *, anew: bool = False) -> list[Point]:
         """Make points whose workers are gone wait again.
 
         One that has lost its worker too often is failed instead.
@@ -189,6 +189,8 @@ class PointStudy:
         ----------
         is_alive
             Says of a worker's name whether it is alive.
+        anew
+            Whether somebody has just asked for the work again: then no point is failed, and losses count from here.
 
         Returns
         -------
@@ -208,7 +210,10 @@ class PointStudy:
                 if trial.number not in gone or not is_running(trial):
                     continue
                 losses = losses_of(chain) + 1
-                if losses > LOSSES:
+                if anew:
+                    if self._end(trial.number, "anew", "its worker is gone, and the work is asked for anew"):
+                        requeued.append(point)
+                elif losses > LOSSES:
                     why = f"it lost its worker {losses} times in a row: killed, for want of memory perhaps"
                     self._end(trial.number, "failed", why)
                 elif self._end(trial.number, "lost", "its worker is gone"):
