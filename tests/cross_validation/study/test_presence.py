@@ -93,6 +93,18 @@ def test_a_killed_worker_is_dead_at_once_though_its_children_live_and_whoever_fi
     assert not is_alive(tmp_path, name)
 
 
+def test_the_lock_of_a_worker_that_was_killed_as_it_appeared_is_removed_and_that_of_one_that_lives_is_not(
+    tmp_path: Path,
+) -> None:
+    workers = tmp_path / "workers"
+    workers.mkdir()
+    (workers / "here-1-a.lock").touch()
+    with FileLock(workers / "here-2-b.lock"):
+        assert present(tmp_path) == []
+        assert [path.name for path in workers.iterdir()] == ["here-2-b.lock"]
+        assert is_alive(tmp_path, "here-2-b")
+
+
 def test_a_worker_of_another_machine_is_alive_until_it_was_silent_for_too_long(tmp_path: Path) -> None:
     record = elsewhere(tmp_path, silent_s=SILENT_S - 5)
     assert is_alive(tmp_path, record.stem)

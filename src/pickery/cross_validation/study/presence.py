@@ -156,8 +156,10 @@ def is_alive(folder: Path, name: str) -> bool:
     try:
         now = _now(workers)  # before it is read: what this machine remembers of the folder may be old
         known = _read(workers, name)
-        if known is None:
-            return False  # it ended, or was found dead before
+        if known is None:  # it ended, was found dead before, or was killed as it appeared
+            if works:
+                _remove(workers, name)
+            return False
         record, touched = known
         if not (works and record.get("machine") == machine()) and (now is None or now - touched < SILENT_S):
             return True
@@ -172,8 +174,7 @@ def present(folder: Path) -> list[Present]:
     """Give the workers that are alive, in the order of their names."""
     workers = folder / FOLDER
     found = []
-    for path in sorted(workers.glob("*.json")):
-        name = path.stem
+    for name in sorted({path.stem for ending in ("json", "lock") for path in workers.glob(f"*.{ending}")}):
         if is_alive(folder, name) and (known := _read(workers, name)) is not None:
             pid, progress = known[0].get("pid"), known[0].get("progress")
             found.append(
