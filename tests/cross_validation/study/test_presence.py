@@ -121,6 +121,18 @@ def test_a_worker_of_another_machine_that_holds_its_lock_is_alive_however_silent
     assert not is_alive(tmp_path, record.stem)
 
 
+def test_the_file_systems_time_is_told_and_nothing_stays_with_nameless_files_or_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = presence._now(tmp_path)
+    monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+    second = presence._now(tmp_path)
+    assert first is not None
+    assert second is not None
+    assert first <= second
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_no_wall_clock_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "time", lambda: 0.0)
     assert is_alive(tmp_path, elsewhere(tmp_path, silent_s=SILENT_S - 5).stem)

@@ -233,6 +233,14 @@ def _read(workers: Path, name: str) -> tuple[dict[str, Any], float] | None:
 
 def _now(workers: Path) -> float | None:
     """Give the file system's time, and make it look at the folder afresh; None when it cannot be written."""
+    try:
+        # a file without a name, of which a kill leaves nothing; file systems over the network have none such
+        nameless = os.open(workers, os.O_TMPFILE | os.O_WRONLY)
+    except (OSError, AttributeError):
+        pass
+    else:
+        with os.fdopen(nameless, "w") as file:
+            return os.fstat(file.fileno()).st_mtime
     probe = workers / f".now.{os.getpid()}.{secrets.token_hex(4)}"
     try:
         with probe.open("x") as file:
