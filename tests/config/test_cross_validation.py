@@ -81,7 +81,7 @@ def test_every_number_that_changes_the_result_can_be_varied_and_nothing_else() -
         *(f"data.{name}" for name in ("expected_particles", "radius", "picks_per_micrograph")),
         *(f"data.{name}" for name in ("coordinate_scale", "particle_diameter")),
         *(f"preprocess.{name}" for name in ("downsample", "pixel_sampling", "iterations")),
-        *(f"sampler.{name}" for name in ("minibatch_size", "balance", "epoch_size")),
+        *(f"sampler.{name}" for name in ("minibatch_size", "balance", "epoch_size", "outputs")),
         *(f"model.{name}" for name in ("units", "dropout", "unit_scaling")),
         *(f"loss.{name}" for name in ("slack", "negative_weight", "l2", "autoencoder", "decoder_unit_scaling")),
         *(f"optimizer.{name}" for name in ("learning_rate", "weight_decay", "momentum")),

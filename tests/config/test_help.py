@@ -43,9 +43,9 @@ def test_help_of_train_says_every_option_with_its_meaning() -> None:
 
 
 def test_help_may_be_confined_to_groups_and_settings() -> None:
-    page = command_help("train", ["sampler", "data.radius"], styled=False)
+    page = command_help("train", ["evaluation", "data.radius"], styled=False)
     keys = [line.split("=")[0].strip() for line in page.splitlines() if line.startswith("  ") and line[2] != " "]
-    inside = [key for key in catalogue.settings("train") if key.startswith("sampler.")]
+    inside = [key for key in catalogue.settings("train") if key.startswith("evaluation.")]
     assert sorted(keys) == sorted(["data.radius", *inside])
     with pytest.raises(ConfigError, match=r"Did you mean sampler\.balance"):
         command_help("train", ["sampler.balanse"])

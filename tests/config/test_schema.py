@@ -28,6 +28,7 @@ BROUGHT = {
     },
     ("optimizer", "adamw"): {"optimizer.weight_decay": "0.01"},
     ("optimizer", "sgd"): {"optimizer.momentum": "0.9"},
+    ("sampler", "crops"): {"sampler.minibatch_size": "32", "sampler.balance": "0.5"},
     ("engine", "topaz"): {"engine.executable": "topaz"},
 }
 CHOICE_OF = {
@@ -36,6 +37,7 @@ CHOICE_OF = {
     "model": "architecture",
     "loss": "objective",
     "optimizer": "name",
+    "sampler": "name",
     "tracking": "enabled",
 }
 GROUPS = sorted(path.name for path in catalogue.conf_folder().iterdir() if path.is_dir() and path.name[0] not in "_.")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pickery.data.patches import crop, crop_side, rotate
+from pickery.data.patches import cut, cut_side, rotate
 
 
 def make_flat() -> tuple[torch.Tensor, list[np.ndarray], torch.Tensor]:
@@ -21,7 +21,7 @@ def crop_of(
     rows = torch.tensor([images[i].shape[0] for i, _, _ in where])
     columns = torch.tensor([images[i].shape[1] for i, _, _ in where])
     y, x = torch.tensor([y for _, y, _ in where]), torch.tensor([x for _, _, x in where])
-    return crop(flat, starts[index], rows, columns, y, x, side)
+    return cut(flat, starts[index], rows, columns, y, x, side)
 
 
 def test_a_crop_is_the_slice_of_the_zero_padded_micrograph() -> None:
@@ -35,8 +35,8 @@ def test_a_crop_is_the_slice_of_the_zero_padded_micrograph() -> None:
 
 
 def test_no_rotation_gives_the_centre_of_the_crop() -> None:
-    crops = torch.randn(3, crop_side(15), crop_side(15))
-    off = (crop_side(15) - 15) // 2
+    crops = torch.randn(3, cut_side(15), cut_side(15))
+    off = (cut_side(15) - 15) // 2
     patches = rotate(crops, torch.zeros(3), torch.tensor([False, True, False]), 15)[:, 0]
     expected = crops[:, off : off + 15, off : off + 15]
     torch.testing.assert_close(patches[0], expected[0], atol=1e-4, rtol=0)
@@ -45,8 +45,8 @@ def test_no_rotation_gives_the_centre_of_the_crop() -> None:
 
 @pytest.mark.parametrize("turns", [1, 2, 3])
 def test_quarter_turns_are_exact(turns: int) -> None:
-    crops = torch.randn(1, crop_side(15), crop_side(15))
-    off = (crop_side(15) - 15) // 2
+    crops = torch.randn(1, cut_side(15), cut_side(15))
+    off = (cut_side(15) - 15) // 2
     patch = rotate(crops, torch.tensor([turns * math.pi / 2]), torch.tensor([False]), 15)[0, 0]
     expected = torch.rot90(crops[0, off : off + 15, off : off + 15], turns)
     torch.testing.assert_close(patch, expected, atol=1e-4, rtol=0)
@@ -54,14 +54,14 @@ def test_quarter_turns_are_exact(turns: int) -> None:
 
 @pytest.mark.parametrize("side", [31, 71, 127])
 def test_no_rotation_reaches_outside_the_crop(side: int) -> None:
-    crops = torch.ones(64, crop_side(side), crop_side(side))
+    crops = torch.ones(64, cut_side(side), cut_side(side))
     angle = torch.arange(64) * (2 * math.pi / 64)
     patches = rotate(crops, angle, torch.arange(64) % 2 == 0, side)
     torch.testing.assert_close(patches, torch.ones(64, 1, side, side), atol=1e-5, rtol=0)
 
 
 def test_a_rotated_plane_is_the_plane_read_at_the_rotated_places() -> None:
-    side, big = 15, crop_side(15)
+    side, big = 15, cut_side(15)
     ramp = torch.arange(big, dtype=torch.float32) - big // 2
     crops = (2 * ramp[:, None] + 5 * ramp[None, :])[None]
     angle = 0.6

@@ -37,6 +37,6 @@ def test_means_are_over_the_minibatches_since_the_last_call() -> None:
 def test_known_negatives_take_no_part_in_the_training_figures() -> None:
     scores, labels = torch.tensor([2.0, -1.0, 7.0, 0.5, 3.0, -3.0]), torch.tensor([1.0, 1.0, -1.0, 0.0, -1.0, 0.0])
     without = minibatch_figures(scores[labels >= 0], labels[labels >= 0], pi=0.1, observed=0.02)
-    figures = minibatch_figures(scores, labels, pi=0.1, observed=0.02, has_negatives=True)
+    figures = minibatch_figures(scores, labels, pi=0.1, observed=0.02, is_partial=True)
     for name, value in without.items():
         torch.testing.assert_close(figures[name], value)

@@ -56,6 +56,9 @@ def _lacking(config: TrainConfig) -> Iterator[tuple[str, object, str]]:
     if optimizer.schedule != "constant":
         why = f"Topaz keeps the learning rate constant. Write optimizer.schedule=constant, or {NATIVE}"
         yield "optimizer.schedule", optimizer.schedule, why
+    if config.sampler.name != "patches":
+        why = f"Topaz trains on patches. Write sampler=patches, or {NATIVE}"
+        yield "sampler", config.sampler.name, why
     if trainer.precision != 32:
         yield "trainer.precision", trainer.precision, f"Topaz has 32 bits only. Write trainer.precision=32, or {NATIVE}"
     if trainer.compile:

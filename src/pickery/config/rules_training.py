@@ -127,10 +127,12 @@ def _minibatch(config: TrainConfig) -> Iterator[str]:
     positives = max(1, round(sampler.balance * sampler.minibatch_size))
     labelled = positives if config.data.negatives is None else 2 * positives
     if sampler.minibatch_size <= labelled:
-        beside = "" if labelled == positives else ", with as many negative patches (data.negatives) as positive ones"
+        images = sampler.name
+        one = "patch" if images == "patches" else "crop"
+        beside = "" if labelled == positives else f", with as many negative {images} (data.negatives) as positive ones"
         yield (
             f"sampler.balance={sampler.balance:g} of sampler.minibatch_size={sampler.minibatch_size} leaves no "
-            f"unlabeled patch{beside}: write a smaller sampler.balance, such as 0.0625, or a larger "
+            f"unlabeled {one}{beside}: write a smaller sampler.balance, such as 0.0625, or a larger "
             "sampler.minibatch_size."
         )
 
@@ -177,6 +179,8 @@ def _without_effect(config: TrainConfig) -> Iterator[tuple[str, str]]:
     loss, optimizer, data, tracking = config.loss, config.optimizer, config.data, config.tracking
     if loss.objective in ("pn", "pu"):
         yield "loss.slack", f"with loss={loss.objective}, which has no expectation term"
+    if config.sampler.name == "patches":
+        yield "sampler.outputs", "with sampler=patches, which have one score each"
     if data.negatives is None:
         yield "loss.negative_weight", "without data.negatives"
     if loss.autoencoder == 0 or (loss.autoencoder == "auto" and is_resnet(config)):

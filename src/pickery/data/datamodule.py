@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from pickery.data.patches import crop, crop_side, rotate
+from pickery.data.patches import cut, cut_side, rotate
 from pickery.data.regions import LabelledRegions, label_map, marked_by
 from pickery.data.sampler import RegionSampler
 
@@ -130,7 +130,19 @@ def _map_file(flat: NDArray[np.float32]) -> str:
 
 
 class MinibatchDataset(Dataset[MinibatchTensors]):
-    """A minibatch for each global step: what to cut, and, when the micrographs stay on disk, the crops themselves."""
+    """A minibatch for each global step: what to cut, and, when the micrographs stay on disk, the squares themselves.
+
+    Parameters
+    ----------
+    sampler
+        Draws the minibatches.
+    flat
+        All pixels.
+    side
+        Of the images.
+    cut_here
+        Whether to cut.
+    """
 
     def __init__(self, sampler: RegionSampler, flat: NDArray[np.float32], side: int, *, cut_here: bool) -> None:
         self.sampler = sampler
@@ -154,15 +166,17 @@ class MinibatchDataset(Dataset[MinibatchTensors]):
         """Draw the minibatch of a global step."""
         cuts = self.sampler.draw(step)
         tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in vars(cuts).items()}
+        if self.sampler.outputs == 1:  # the centre of a patch is a pixel
+            del tensors["below"], tensors["beside"]
         if self.flat is not None:
-            tensors["crops"] = crop_cuts(shared_tensor(self.flat), tensors, self.side)
+            tensors["squares"] = cut_squares(shared_tensor(self.flat), tensors, self.side)
         return tensors
 
 
-def crop_cuts(flat: Tensor, tensors: MinibatchTensors, side: int) -> Tensor:
-    """Cut the crops of a minibatch of patches of this side."""
+def cut_squares(flat: Tensor, tensors: MinibatchTensors, side: int) -> Tensor:
+    """Cut what a minibatch of images of this side is interpolated from."""
     start, rows, columns, y, x = (tensors[name] for name in ("start", "rows", "columns", "y", "x"))
-    return crop(flat, start, rows, columns, y, x, crop_side(side))
+    return cut(flat, start, rows, columns, y, x, cut_side(side, between="below" in tensors))
 
 
 class HeldOutDataset(Dataset[dict[str, Any]]):
@@ -194,13 +208,13 @@ class PickerDataModule(pl.LightningDataModule):
         Draws the minibatches.
     epoch_size
         Minibatches in an epoch.
-    patch_side
-        The model's receptive field.
+    side
+        Of the images of a minibatch: the model's receptive field for patches, more for crops.
     workers
         Loader processes that draw minibatches ahead; 0 draws them in this process. The minibatches are the same.
     resident
         Hold all micrographs on the training device and cut there; otherwise they stay memory-mapped and only the
-        crops travel. The patches are the same.
+        squares cut out of them travel. The images are the same.
     """
 
     def __init__(
@@ -210,7 +224,7 @@ class PickerDataModule(pl.LightningDataModule):
         test: LabelledMicrographs | None,
         sampler: RegionSampler,
         epoch_size: int,
-        patch_side: int,
+        side: int,
         workers: int = 0,
         resident: bool = True,
     ) -> None:
@@ -218,7 +232,7 @@ class PickerDataModule(pl.LightningDataModule):
         self.train, self.test = train, test
         self.region_sampler = sampler
         self.epoch_size = epoch_size
-        self.patch_side = patch_side
+        self.side = side
         self.workers = workers
         self.resident = resident
         self._flat_on_device: Tensor | None = None
@@ -226,7 +240,7 @@ class PickerDataModule(pl.LightningDataModule):
     def train_dataloader(self) -> DataLoader[MinibatchTensors]:
         """Load one epoch's minibatches in the order of their steps."""
         return DataLoader(
-            MinibatchDataset(self.region_sampler, self.train.flat, self.patch_side, cut_here=not self.resident),
+            MinibatchDataset(self.region_sampler, self.train.flat, self.side, cut_here=not self.resident),
             batch_size=None,
             sampler=StepSampler(self.epoch_size, self._reached),
             num_workers=self.workers,
@@ -256,11 +270,12 @@ class PickerDataModule(pl.LightningDataModule):
         """Cut, rotate and mirror a training minibatch on the device."""
         if "angle" not in batch:
             return batch
-        crops = batch.get("crops")
-        if crops is None:
-            crops = crop_cuts(self._resident_flat(batch["start"].device), batch, self.patch_side)
-        patches = rotate(crops, batch["angle"], batch["mirror"], self.patch_side)
-        return {"patches": patches, "labels": batch["label"]}
+        squares = batch.get("squares")
+        if squares is None:
+            squares = cut_squares(self._resident_flat(batch["start"].device), batch, self.side)
+        where = {name: batch[name] for name in ("below", "beside") if name in batch}
+        images = rotate(squares, batch["angle"], batch["mirror"], self.side, **where)
+        return {"images": images, "labels": batch["label"].flatten()}
 
     def _resident_flat(self, device: torch.device) -> Tensor:
         if self._flat_on_device is None:

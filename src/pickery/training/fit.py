@@ -22,6 +22,8 @@ from pickery.training.callbacks import EpochRecorder, ProgressTeller
 from pickery.training.choices import (
     about_negatives,
     describe,
+    image_side,
+    outputs_along_side,
     pi_of,
     training_device,
 )
@@ -87,7 +89,8 @@ def fit(
             picks=monitored_picks,
             mask=test.mask,
         )
-    module = _module(config, data, model, choice, regions, held_out)
+    sampler = _sampler(config, regions, choice, model)
+    module = _module(config, data, model, choice, regions, held_out, is_partial=sampler.is_partial)
     if config.loss.autoencoder == "auto":
         listener.say(f"loss.autoencoder=auto gives it the weight {module.autoencoder_weight:g}")
         tracker.tags({"autoencoder_weight": f"{module.autoencoder_weight:g}"})
@@ -106,7 +109,7 @@ def fit(
         lambda epoch, done, total, evaluating: listener.training(epoch, config.trainer.epochs, done, total, evaluating)
     )
     epochs = config.trainer.epochs if stop_after is None else min(stop_after, config.trainer.epochs)
-    minibatches = _data_module(config, train, test, regions, choice, model)
+    minibatches = _data_module(config, train, test, sampler, model)
     run_loop(config, module, minibatches, [recorder, tell], folder, epochs=epochs)
     for epoch in recorder.epochs:
         if epoch.number <= recorder.resumed_epochs and epoch.number not in tracked:
@@ -142,6 +145,8 @@ def _module(
     choice: ObjectiveChoice,
     regions: LabelledRegions,
     held_out: HeldOutEvaluation | None,
+    *,
+    is_partial: bool,
 ) -> PickerModule:
     has_decoder = model.settings["architecture"].startswith("conv")
     weight = autoencoder_weight(config.loss.autoencoder, picks=data.picks(data.train), has_decoder=has_decoder)
@@ -171,9 +176,21 @@ def _module(
         held_out=held_out,
         pi=choice.pi,
         observed=choice.observed,
-        has_negatives=len(regions.negatives) > 0,
+        is_partial=is_partial,
         dropout_seed=config.seed if config.model.dropout > 0 else None,
         compiled=config.trainer.compile,
+    )
+
+
+def _sampler(config: TrainConfig, regions: LabelledRegions, choice: ObjectiveChoice, model: Picker) -> RegionSampler:
+    return RegionSampler(
+        regions,
+        minibatch_size=config.sampler.minibatch_size,
+        balance=config.sampler.balance,
+        seed=config.seed,
+        unlabeled_from_all=choice.used == "pu",
+        outputs=outputs_along_side(config),
+        stride=model.stride,
     )
 
 
@@ -181,17 +198,9 @@ def _data_module(
     config: TrainConfig,
     train: LabelledMicrographs,
     test: LabelledMicrographs | None,
-    regions: LabelledRegions,
-    choice: ObjectiveChoice,
+    sampler: RegionSampler,
     model: Picker,
 ) -> PickerDataModule:
-    sampler = RegionSampler(
-        regions,
-        minibatch_size=config.sampler.minibatch_size,
-        balance=config.sampler.balance,
-        seed=config.seed,
-        unlabeled_from_all=choice.used == "pu",
-    )
     resident = config.sampler.resident
     if resident == "auto":
         device = training_device(config)
@@ -202,7 +211,7 @@ def _data_module(
         test=test,
         sampler=sampler,
         epoch_size=config.sampler.epoch_size,
-        patch_side=model.receptive_field,
+        side=image_side(config, model),
         workers=config.sampler.workers,
         resident=resident,
     )

@@ -18,7 +18,7 @@ from pickery.training.running import RunningMeans, minibatch_figures
 
 
 class PickerModule(pl.LightningModule):
-    """Trains a picker on minibatches of patches and evaluates it on held-out micrographs.
+    """Trains a picker on minibatches of patches or crops and evaluates it on held-out micrographs.
 
     Parameters
     ----------
@@ -42,8 +42,8 @@ class PickerModule(pl.LightningModule):
         Expected fraction of positive regions in the training micrographs.
     observed
         Labelled fraction of them.
-    has_negatives
-        Whether minibatches hold regions known to be negative.
+    is_partial
+        Whether minibatches hold scores that are neither of positive nor of unlabeled regions.
     dropout_seed
         Dropout's randomness follows from it and the step; None for a model without dropout.
     compiled
@@ -63,7 +63,7 @@ class PickerModule(pl.LightningModule):
         held_out: HeldOutEvaluation | None = None,
         pi: float,
         observed: float,
-        has_negatives: bool = False,
+        is_partial: bool = False,
         dropout_seed: int | None = None,
         compiled: bool = False,
     ) -> None:
@@ -74,7 +74,7 @@ class PickerModule(pl.LightningModule):
         self.autoencoder_weight, self.l2 = autoencoder_weight, l2
         self.held_out = held_out
         self.pi, self.observed = pi, observed
-        self.has_negatives = has_negatives
+        self.is_partial = is_partial
         self.dropout_seed = dropout_seed
         self._build_optimizer, self._build_schedule = optimizer, schedule
         self.figures = RunningMeans()
@@ -87,11 +87,11 @@ class PickerModule(pl.LightningModule):
         if self.dropout_seed is not None:
             # dropout draws from torch's global generator: seed it by (seed, step), so that a resumed step is the same
             torch.manual_seed((self.dropout_seed * 1_000_003 + self.global_step) % 2**63)
-        patches, labels = batch["patches"], batch["labels"]
-        patches = patches.contiguous(memory_format=torch.channels_last)
-        features = self._features[0](patches)
+        images, labels = batch["images"], batch["labels"]
+        images = images.contiguous(memory_format=torch.channels_last)
+        features = self._features[0](images)
         scores = self.model.classifier(features).flatten()
-        error = None if self.decoder is None else reconstruction_error(self.decoder(features), patches)
+        error = None if self.decoder is None else reconstruction_error(self.decoder(features), images)
         terms = self.objective(scores, labels)
         loss, named = terms.total, dict(terms.terms)
         if error is not None:
@@ -101,9 +101,7 @@ class PickerModule(pl.LightningModule):
             named["l2"] = l2_penalty(self.model.parameters(), self.l2)
             loss = loss + named["l2"]
         with torch.no_grad():
-            figures = minibatch_figures(
-                scores, labels, pi=self.pi, observed=self.observed, has_negatives=self.has_negatives
-            )
+            figures = minibatch_figures(scores, labels, pi=self.pi, observed=self.observed, is_partial=self.is_partial)
             parts = {f"objective_{name}": value.detach() for name, value in named.items()}
             self.figures.add({"objective": loss.detach(), **parts, **figures})
         return loss

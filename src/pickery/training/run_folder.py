@@ -78,6 +78,8 @@ def identity(
     # what earlier runs did not know counts only where it does something, so that they are found again
     if config.data.negatives is None:
         del settings["loss.negative_weight"]
+    if config.sampler.name == "patches":
+        del settings["sampler.name"], settings["sampler.outputs"]
     if engine is None:
         del settings["engine.name"]
     else:

@@ -10,7 +10,7 @@ from torch.nn.functional import softplus
 
 
 def minibatch_figures(
-    scores: Tensor, labels: Tensor, *, pi: float, observed: float, has_negatives: bool = False
+    scores: Tensor, labels: Tensor, *, pi: float, observed: float, is_partial: bool = False
 ) -> dict[str, Tensor]:
     """Compute the soft metrics of one minibatch.
 
@@ -20,13 +20,13 @@ def minibatch_figures(
     Parameters
     ----------
     scores, labels : shape (b,)
-        Logits, and 1 for positive, 0 for unlabeled or -1 for negative.
+        Logits, and 1 for positive, 0 for unlabeled, -1 for negative, or NaN for what is left out.
     pi, observed
         Expected and labelled fraction of positive regions in the training micrographs. A minibatch holds a larger
         share of positives than the micrographs do, so its own expected fraction is its positives plus, among its
         unlabeled regions, the share that unlabelled particles have there.
-    has_negatives
-        Whether any label is -1.
+    is_partial
+        Whether any label is neither 1 nor 0.
 
     Returns
     -------
@@ -36,8 +36,8 @@ def minibatch_figures(
     scores, labels = scores.float(), labels.float()
     probability = torch.sigmoid(scores)
     count: int | Tensor = len(labels)
-    if has_negatives:
-        is_positive, is_unlabeled = labels.clamp(min=0), (labels == 0).float()
+    if is_partial:
+        is_positive, is_unlabeled = (labels > 0).float(), (labels == 0).float()
         count = (is_positive + is_unlabeled).sum()
         loss = ((is_positive + is_unlabeled) * softplus(scores) - is_positive * scores).sum() / count
     else:

@@ -8,12 +8,21 @@ from pickery.config.schema.base import File, Settings, Slack, Stride
 
 
 class SamplerGroup(Settings):
-    """Minibatches of patches."""
+    """Minibatches of patches or crops."""
 
-    minibatch_size: int = Field(256, ge=2, description="Patches in a minibatch.")
-    balance: float = Field(
-        0.0625, gt=0, lt=1, description="Share of each minibatch that is positive; at least one patch always is."
+    name: Literal["patches", "crops"] = Field(
+        "patches",
+        description="Chosen by sampler=patches (one score each, as Topaz) or sampler=crops (many scores each, which "
+        "share most of the work).",
     )
+    minibatch_size: int = Field(256, ge=2, description="Patches or crops in a minibatch.")
+    balance: float = Field(
+        0.0625,
+        gt=0,
+        lt=1,
+        description="Share of each minibatch that is drawn for positive regions; at least one always is.",
+    )
+    outputs: int = Field(4, ge=1, le=64, description="Scores along each side of a crop; crops only.")
     epoch_size: int = Field(1000, ge=1, description="Minibatches in an epoch.")
     workers: int = Field(
         0, ge=0, description="Loader processes; the run is the same whatever their number. 0: none beside training."
