@@ -5,6 +5,7 @@ import sys
 import types
 import zipfile
 from collections import OrderedDict
+from copy import deepcopy
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from torch import nn
 
 from pickery.errors import InputError
 from pickery.model import build_model
+from pickery.model.first_layer import ImageConvolution
 from pickery.model.restricted_pickle import read_torch_file
 from pickery.model.weights import load_weights
 
@@ -184,6 +186,10 @@ def as_topaz_module(model, classes, dropout):
             layers.append(nn.Dropout(dropout))
     top.features.features = nn.Sequential(*layers)
     top.classifier = model.classifier
+    top = deepcopy(top)  # the network stays as it is
+    for module in top.modules():
+        if isinstance(module, ImageConvolution):
+            module.__class__ = nn.Conv2d
     return top
 
 

@@ -6,6 +6,8 @@ makes a patch's score differ from the whole micrograph's, so pooled networks her
 
 from torch import nn
 
+from pickery.model.first_layer import convolution
+
 
 def conv_layers(
     depth: int, *, units: int, unit_scaling: int, batch_norm: bool, average_pool: bool
@@ -32,7 +34,7 @@ def conv_layers(
     for i in range(depth):
         last = i == depth - 1
         stride = 1 if last or average_pool else 2
-        layers += [nn.Conv2d(channels, out_channels, 7 if i == 0 else 5, stride=stride, bias=not batch_norm)]
+        layers += [convolution(channels, out_channels, 7 if i == 0 else 5, stride=stride, bias=not batch_norm)]
         if batch_norm:
             layers += [nn.BatchNorm2d(out_channels)]
         layers += [nn.PReLU()]

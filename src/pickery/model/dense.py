@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pickery.model.first_layer import convolve_image
 from pickery.model.picker import Picker, layer_geometry
 from pickery.model.resnet import ConvolutionLayer, MaxPool, ResidualBlock
 
@@ -169,6 +170,8 @@ def _convolve(x: Tensor, conv: nn.Conv2d, norm: nn.Module | None, stride: int) -
     weight, bias = conv.weight, conv.bias
     if scale is not None:
         weight, bias = weight * scale[:, None, None, None], shift
+    if x.shape[1] == 1:
+        return convolve_image(x, weight, bias, stride)
     weight = weight.contiguous(memory_format=torch.channels_last)
     return functional.conv2d(x, weight, bias, stride=stride, dilation=conv.dilation)
 

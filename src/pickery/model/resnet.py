@@ -6,6 +6,8 @@ Knows nothing of losses, files or whole micrographs. No layer pads, so that a sc
 import torch
 from torch import Tensor, nn
 
+from pickery.model.first_layer import convolution
+
 
 class ConvolutionLayer(nn.Module):
     """A convolution, batch normalisation, ReLU and dropout; (b, c, h, w) -> (b, c', h', w')."""
@@ -14,7 +16,7 @@ class ConvolutionLayer(nn.Module):
         self, channels: int, out_channels: int, kernel: int, *, stride: int, batch_norm: bool, dropout: float
     ) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(channels, out_channels, kernel, stride=stride, bias=not batch_norm)
+        self.conv = convolution(channels, out_channels, kernel, stride=stride, bias=not batch_norm)
         self.bn = nn.BatchNorm2d(out_channels) if batch_norm else None
         self.dropout = nn.Dropout(dropout)
 
@@ -146,7 +148,7 @@ def resnet_layers(
     # of the layer that ends a stage; a pool after it takes both over
     stride, end_dropout = (1, 0.0) if max_pool else (2, dropout)
 
-    def convolution(channels: int, out_channels: int, kernel: int, stride: int, dropout: float) -> ConvolutionLayer:
+    def convolved(channels: int, out_channels: int, kernel: int, stride: int, dropout: float) -> ConvolutionLayer:
         return ConvolutionLayer(channels, out_channels, kernel, stride=stride, batch_norm=batch_norm, dropout=dropout)
 
     def block(channels: int, out_channels: int, stride: int = 1, dropout: float = 0.0) -> ResidualBlock:
@@ -156,9 +158,9 @@ def resnet_layers(
 
     layers: list[nn.Module] = []
     if first == 0:
-        layers += [convolution(1, units, 7, stride, end_dropout)]
+        layers += [convolved(1, units, 7, stride, end_dropout)]
     else:
-        layers += [convolution(1, units, 7, 1, 0.0)]
+        layers += [convolved(1, units, 7, 1, 0.0)]
         layers += [block(units, units) for _ in range(first - 1)]
         layers += [block(units, units, stride, end_dropout)]
     if max_pool:
@@ -168,5 +170,5 @@ def resnet_layers(
     if max_pool:
         layers += [MaxPool(dropout)]
     layers += [block(wide, wide) for _ in range(third)]
-    layers += [convolution(wide, widest, 5, 1, dropout)]
+    layers += [convolved(wide, widest, 5, 1, dropout)]
     return layers, widest

@@ -17,6 +17,7 @@ from torch import nn
 
 from pickery.atomic import atomic_path
 from pickery.errors import PickeryWarning
+from pickery.model.first_layer import ImageConvolution
 from pickery.model.picker import Picker, layer_geometry, receptive_field
 from pickery.model.resnet import ConvolutionLayer, MaxPool, ResidualBlock
 
@@ -129,10 +130,12 @@ def _tree(model: Picker, since_0_3: bool, dropout: bool) -> nn.Module:
     top = TopazClassifier()
     top.add_module("features", features)
     top.add_module("classifier", model.classifier)
-    if since_0_3:
-        for module in top.modules():
-            if type(module) in _TOPAZ_NAMES:
-                _set(module, dims=2)
+    for module in top.modules():
+        if isinstance(module, ImageConvolution):
+            # which it is but for the order of its sums; the network is a copy
+            module.__class__ = nn.Conv2d  # type: ignore[assignment]
+        if since_0_3 and type(module) in _TOPAZ_NAMES:
+            _set(module, dims=2)
     return top
 
 

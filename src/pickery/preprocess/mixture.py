@@ -18,6 +18,9 @@ PRIOR_ALPHA = 900.0
 SMALLEST_GAIN = 1e-3
 """A start stops at the step that raises its log-posterior by no more than this."""
 
+WIDEST_BEND = 0.05
+"""Bins so wide beside the components' distance that the second order would mislead are taken at their mean alone."""
+
 QUANTILE_PIXELS = 1 << 17
 """So many pixels are enough to place the bins."""
 
@@ -47,22 +50,28 @@ class MixtureFit:
 
 @dataclass(frozen=True, slots=True)
 class _Histogram:
-    """Pixels gathered in bins, ascending; `moments` rows: count, sum and sum of squares of (pixel - origin)."""
+    """Pixels gathered in bins, ascending.
+
+    `moments` rows: count, sum and sum of squares of (pixel - origin); `spread` is the variance within each bin, 0 for
+    outlying pixels.
+    """
 
     origin: float
     smallest_std: float
     moments: NDArray[np.float64]
+    spread: NDArray[np.float64]
 
 
 def fit_mixture(
-    image: ArrayLike, *, iterations: int = 100, pixel_sampling: int = 1, seed: int = 0, bins: int = 2048
+    image: ArrayLike, *, iterations: int = 100, pixel_sampling: int = 1, seed: int = 0, bins: int = 256
 ) -> MixtureFit:
     """Fit two Gaussians with one shared variance to an image's pixels by expectation-maximisation.
 
     The weight of the brighter component has a Beta(900, 1) prior (Bepler et al., Nature Methods 2019, methods). Twelve
-    starts run as one array operation on a histogram: a pixel's responsibility is taken at the mean of its bin, all
-    else (counts, sums, sums of squares) is exact, so the fit hardly depends on the bins and not at all on the image's
-    size. The log-posterior has the logarithm of the Beta density for every start, the single Gaussian's included.
+    starts run as one array operation on a histogram: a pixel's responsibility is expanded about the mean of its bin to
+    second order, all else (counts, sums, sums of squares) is exact, so the fit hardly depends on the bins and not at
+    all on the image's size. The log-posterior has the logarithm of the Beta density for every start, the single
+    Gaussian's included.
 
     Parameters
     ----------
@@ -128,8 +137,11 @@ def _histogram(pixels: NDArray[np.float32], bins: int) -> _Histogram:
         moments.append(_grouped(np.sort(np.concatenate(beyond)), bins))
     gathered = np.concatenate(moments, axis=1)
     gathered = gathered[:, gathered[0] > 0]
-    ascending = np.argsort(gathered[1] / gathered[0], kind="stable")  # outliers on both sides came last
-    return _Histogram(origin, smallest_std, np.ascontiguousarray(gathered[:, ascending]))
+    mean = gathered[1] / gathered[0]
+    spread = np.maximum(gathered[2] / gathered[0] - mean * mean, 0.0)
+    spread[np.count_nonzero(within[0]) :] = 0.0
+    ascending = np.argsort(mean, kind="stable")  # outliers on both sides came last
+    return _Histogram(origin, smallest_std, np.ascontiguousarray(gathered[:, ascending]), spread[ascending])
 
 
 def _binned(values: NDArray[np.float64], reach: float, bins: int) -> NDArray[np.float64]:
@@ -155,6 +167,7 @@ def _grouped(ascending: NDArray[np.float64], groups: int) -> NDArray[np.float64]
 def _expectation_maximisation(histogram: _Histogram, iterations: int) -> MixtureFit:
     counts = histogram.moments[0]
     points = histogram.moments[1] / counts
+    half_spread = histogram.spread / 2
     total, total_sum, total_squares = histogram.moments.sum(axis=1)
 
     weight = np.array(START_WEIGHTS)
@@ -172,13 +185,21 @@ def _expectation_maximisation(histogram: _Histogram, iterations: int) -> Mixture
         with np.errstate(divide="ignore"):  # a single Gaussian: infinite odds
             log_odds = np.log(w) - np.log1p(-w)
         # log of w N(x; m, v) / ((1 - w) N(x; o, v)): linear in x, because the variance is shared.
-        odds = ((m - o) / v)[:, None] * points
+        slope = ((m - o) / v)[:, None]
+        odds = slope * points
         odds += ((o * o - m * m) / (2 * v) + log_odds)[:, None]
         small = np.exp(-np.abs(odds))
         one_and_small = 1.0 + small
+        responsibility = np.where(odds > 0, 1.0, small)
+        responsibility /= one_and_small
+        # The second order of what is taken at a bin's mean: half its curvature times the variance within the bin.
+        bend = slope * slope * half_spread
+        bend[bend > WIDEST_BEND] = 0.0
+        bend *= responsibility * (1.0 - responsibility)
         # log(w N + (1 - w) N') = log(w N) + softplus(-odds), of which the first part needs no bins.
         excess = np.log(one_and_small)
         excess -= np.minimum(odds, 0.0)
+        excess += bend
         gaussian = total * (np.log(w) - 0.5 * np.log(2 * np.pi * v)) - (
             total_squares - 2 * m * total_sum + total * m * m
         ) / (2 * v)
@@ -189,10 +210,12 @@ def _expectation_maximisation(histogram: _Histogram, iterations: int) -> Mixture
         steps[running] = step
         if step == iterations or not gains.any():
             break
-        responsibility = np.where(odds > 0, 1.0, small)
-        responsibility /= one_and_small
+        # A pixel's place in its bin and its responsibility go together: twice the bend over the slope.
+        tilt = np.divide(2 * bend, slope, out=np.zeros_like(bend), where=slope != 0)
+        responsibility += bend * (1.0 - 2 * responsibility)
         # einsum, not a matrix product: its sums do not depend on how many threads a linear algebra library takes.
         count, part = np.einsum("sb,kb->ks", responsibility[gains], histogram.moments[:2])
+        part += np.einsum("sb,b->s", tilt[gains], counts)
         running = running[gains]
         rest = total - count
         mean[running] = m = np.where(count > 0, part / np.where(count > 0, count, 1), mean[running])

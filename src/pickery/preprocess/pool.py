@@ -14,7 +14,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
 
 from pickery.errors import InputError
-from pickery.preprocess.work import Normalisation, Task, run_task
+from pickery.preprocess.work import Normalisation, Task, read_ahead, run_task
 
 POOL_PAYS_FROM_PIXELS = 25_000_000
 """Below this (some 16 micrographs of 1.5 megapixels) one process is done before others have started."""
@@ -51,7 +51,10 @@ def run_tasks(tasks: Mapping[int, Task], *, workers: int, pixels: int) -> Iterat
     workers = min(workers, len(tasks))
     try:
         if workers < 2 or pixels < POOL_PAYS_FROM_PIXELS:
+            following = iter([*tasks.values()][1:])
             for number, task in tasks.items():
+                if (next_one := next(following, None)) is not None:
+                    read_ahead(next_one.path)
                 yield number, run_task(task)
         else:
             yield from _run_on_pool(tasks, workers)

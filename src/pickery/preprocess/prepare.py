@@ -106,7 +106,7 @@ def prepare(
 
     bad: dict[int, str] = {}
     readable: dict[int, str] = {}
-    for position, content in enumerate(content_hashes([file.path for file in files], store, threads=workers)):
+    for position, content in enumerate(content_hashes([file.path for file in files], store, threads=max(2, workers))):
         if isinstance(content, str):
             readable[position] = content
         else:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,6 +66,14 @@ def run_task(task: Task) -> Normalisation | str:
         return f"has {image.shape[0]} rows and {image.shape[1]} columns, against its header: it changed or is damaged."
     write_values(task.images, task.start, prepared)
     return normalisation
+
+
+def read_ahead(path: Path) -> None:
+    """Have the system read a file while this process computes, where it knows how to."""
+    if not hasattr(os, "posix_fadvise"):
+        return
+    with suppress(OSError), path.open("rb") as file:  # whoever reads it will say what is wrong with it
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
 
 
 def prepare_image(image: ArrayLike, settings: Settings, content: str) -> tuple[NDArray[np.float32], Normalisation]:
