@@ -64,7 +64,7 @@ class Pickery:
         self.data, self.work = data, work
         self.maps: list[NDArray[np.float32]] = []
 
-    def preprocess(self) -> float:
+    def preprocess(self, number: int) -> float:
         """Seconds per micrograph, one process, reading and writing included."""
         from pickery.formats.micrographs import find_micrographs
         from pickery.preprocess.prepare import prepare
@@ -78,7 +78,7 @@ class Pickery:
         shutil.rmtree(store)
         return seconds / len(files)
 
-    def minibatch(self) -> float:
+    def minibatch(self, number: int) -> float:
         """Seconds per minibatch in Lightning's loop: median of 30, the first five left out."""
         from pickery.config.load import load
         from pickery.tracking import Tracker
@@ -105,7 +105,7 @@ class Pickery:
         steps = [later - earlier for earlier, later in zip(clock.ticks[5:], clock.ticks[6:], strict=False)]
         return statistics.median(steps)
 
-    def evaluation(self) -> float:
+    def evaluation(self, number: int) -> float:
         """Seconds per held-out micrograph of an epoch's evaluation, at the default stride."""
         import torch
 
@@ -132,7 +132,7 @@ class Pickery:
         evaluate(model, judged, images[:1], labels[:1])
         return timed(lambda: evaluate(model, judged, images, labels)) / TESTED
 
-    def score(self) -> float:
+    def score(self, number: int) -> float:
         """Seconds per held-out micrograph of scoring all regions with a trained model."""
         import numpy as np
         import torch
@@ -152,13 +152,13 @@ class Pickery:
         self.maps.clear()
         return timed(lambda: self.maps.extend(np.asarray(score_map(model, image)) for image in images)) / TESTED
 
-    def suppress(self) -> float:
+    def suppress(self, number: int) -> float:
         """Seconds per held-out micrograph of taking picks from its score map."""
         from pickery.evaluation.suppression import suppress
 
         return timed(lambda: [suppress(scores, EXTRACTION_RADIUS, -6.0) for scores in self.maps]) / len(self.maps)
 
-    def peak_memory(self) -> float:
+    def peak_memory(self, number: int) -> float:
         """Peak memory of a training of 12 minibatches, MB."""
         run_dir = Path(tempfile.mkdtemp(dir=self.work)) / "run"
         words = settings(self.data, self.work, "sampler.epoch_size=12", "trainer.epochs=1", f"run_dir={run_dir}")

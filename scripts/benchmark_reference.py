@@ -75,7 +75,7 @@ class Reference:
         ]  # fmt: skip
         return words + (["--test-images", "test", "--test-targets", "topaz-test.txt"] if tested else [])
 
-    def preprocess(self) -> float:
+    def preprocess(self, number: int) -> float:
         """Seconds per micrograph, one process."""
         few, many = self.data.files[:1], self.data.files
         seconds = [
@@ -84,24 +84,24 @@ class Reference:
         ]
         return (seconds[1] - seconds[0]) / (len(many) - len(few))
 
-    def minibatch(self) -> float:
+    def minibatch(self, number: int) -> float:
         """Seconds per minibatch: 35 against 5."""
         short, long = (self._run(*self._train_words(count, tested=False)) for count in (5, 35))
         return (long - short) / 30
 
-    def evaluation(self) -> float:
+    def evaluation(self, number: int) -> float:
         """Seconds per held-out micrograph of an epoch's evaluation."""
         without, with_test = (self._run(*self._train_words(5, tested=tested)) for tested in (False, True))
         return (with_test - without) / self.tested
 
-    def peak_memory(self) -> float:
+    def peak_memory(self, number: int) -> float:
         """Peak memory of a training of 12 minibatches with its evaluation, MB."""
         return child_memory([str(self.program), *self._train_words(12, tested=True)], cwd=self.work)
 
     def _tested_images(self, count: int) -> list[str]:
         return [str(path) for path in sorted((self.work / "test").iterdir())[:count]]
 
-    def score(self) -> float:
+    def score(self, number: int) -> float:
         """Seconds per micrograph of scoring all regions: all held-out ones against one."""
         self.model = trained_model(self.data, self.work)[1]
         counts = (1, self.tested)
@@ -111,7 +111,7 @@ class Reference:
         )
         return (many - few) / (counts[1] - counts[0])
 
-    def suppress(self) -> float:
+    def suppress(self, number: int) -> float:
         """Seconds per micrograph of taking picks from score maps."""
         maps = [str(path) for path in sorted((self.work / "scored").iterdir())]
         few, many = (

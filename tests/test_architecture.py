@@ -126,7 +126,7 @@ def test_lightning_stays_in_the_training_loop() -> None:
 
 
 def test_the_lightning_shells_take_plain_arguments_not_a_configuration() -> None:
-    for name in ("module", "callbacks", "held_out", "history", "running", "optimizers"):
+    for name in ("module", "callbacks", "held_out", "history", "running", "optimizers", "team", "followers"):
         path = SOURCE / "training" / f"{name}.py"
         assert not rooms_of(path) & {"config", "tracking", "commands", "terminal"}, path
 
@@ -135,7 +135,7 @@ def test_picking_needs_no_training_and_no_shell() -> None:
     for path in files("picking"):
         assert not reached(path, SHELLS), path
         allowed = {"config", "tracking", "formats", "preprocess", "model", "evaluation", "plots"}
-        assert rooms_of(path) <= {"errors", "atomic", "decimals", "sharing", "picking", *allowed}, path
+        assert rooms_of(path) <= {"errors", "atomic", "decimals", "memory", "sharing", "picking", *allowed}, path
         if path.name in ("candidates.py", "crew.py", "work.py"):
             # what works, in this process or in others, takes plain arguments
             assert not rooms_of(path) & {"config", "tracking", "plots"}, path

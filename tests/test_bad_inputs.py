@@ -479,7 +479,7 @@ SETTINGS: list[tuple[list[str], list[str]]] = [
     (["model.dropout=0.5"], ["model.dropout=0.5", "model=conv31", "model.dropout=0"]),
     (["data.test_fraction=0", "evaluation.monitor=auprc"], ["evaluation.monitor=auprc", "data.test_fraction=0.2"]),
     (["data.fold=1"], ["data.fold=1 needs data.folds", "data.folds=5"]),
-    (["sampler.balance=0.99"], ["sampler.balance=0.99", "leaves no unlabeled patch", "0.0625"]),
+    (["sampler.balance=0.99"], ["sampler.balance=0.99", "leaves no unlabeled crop", "0.0625"]),
 ]
 
 

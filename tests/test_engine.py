@@ -218,6 +218,7 @@ def test_a_count_of_labels_that_is_not_as_expected_is_told(
         (["optimizer.schedule=cosine"], "optimizer.schedule=cosine"),
         (["trainer.precision=bf16-mixed"], "trainer.precision=bf16-mixed"),
         (["trainer.compile=true"], "trainer.compile=true"),
+        (["trainer.devices=2"], "trainer.devices=2"),
         (["data.negatives=wrong.star"], "data.negatives=wrong.star"),
         (["data.masks=masks"], "data.masks=masks"),
         (["loss=ge_kl", "loss.autoencoder=0.1"], "loss.autoencoder=0.1"),

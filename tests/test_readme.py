@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from pickery.config.commands import COMMANDS
+from pickery.sharing import usable_cores
 from tests.conftest import Command, TinyData
 
 ROOT = Path(__file__).parents[1]
@@ -75,6 +76,8 @@ def shrunk(words: list[str]) -> list[str]:
         small += SMALL_SIMULATION
     else:
         small += ["preprocess.downsample=4", "data.expected_particles=8"]
+    if usable_cores() < 2:
+        small += ["trainer.devices=1"]
     if any(word.startswith("cross_validation.times=") for word in words):
         small += ["cross_validation.times=2"]
     other = {word.split("=")[0] for word in small}

@@ -253,6 +253,7 @@ FORBIDDEN: list[tuple[str, list[str]]] = [
     ("folds=0", ["cross_validation.folds=0: must be at least 1"]),
     ("data.folds=3 data.fold=0", ["data.folds=3 cannot be used here", "cross_validation.folds=3"]),
     ("data.fold=1", ["data.fold=1 cannot be used here", "cross_validation.folds=NUMBER"]),
+    ("trainer.devices=2", ["trainer.devices=2 cannot be used in a cross-validation", "cross_validation.workers=2"]),
     ("folds=1 data.test_fraction=0", ["cross_validation.folds=1", "data.test_fraction=0", "data.test_fraction=0.2"]),
     (
         "folds=1 data.test_fraction=0 evaluation.monitor=auprc",

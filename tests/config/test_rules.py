@@ -85,6 +85,14 @@ FORBIDDEN: list[tuple[dict[str, object], list[str]]] = [
         ["sampler.balance=0.5", "sampler.minibatch_size=8", "data.negatives", "unlabeled"],
     ),
     (
+        {"trainer.devices": 5},
+        ["sampler.minibatch_size=96", "trainer.devices=5", "sampler.minibatch_size=100", "trainer.devices=4"],
+    ),
+    (
+        {"trainer.devices": 2, "sampler.minibatch_size": 17},
+        ["sampler.minibatch_size=17", "trainer.devices=2", "sampler.minibatch_size=18", "trainer.devices=1"],
+    ),
+    (
         {"trainer.precision": "16-mixed", "trainer.accelerator": "cpu"},
         ["trainer.precision=16-mixed", "trainer.accelerator=cpu", "bf16-mixed", "trainer.accelerator=gpu"],
     ),

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from pickery.data.datamodule import MinibatchDataset, cut_squares
+from pickery.data.datamodule import MinibatchDataset
 from pickery.data.patches import rotate
+from pickery.data.pixels import cut_squares
 from pickery.data.regions import LabelledRegions, runs_of
 from pickery.data.sampler import Cuts, RegionSampler, turned
 
@@ -86,9 +87,8 @@ def test_each_score_of_a_crop_sees_the_patch_that_lies_under_it(outputs: int, st
 def test_each_score_has_the_label_of_the_region_nearest_to_it(options: dict[str, bool], from_all: bool) -> None:
     sampler = make_sampler(**options, unlabeled_from_all=from_all)
     regions = sampler.regions
-    masked = np.zeros(regions.total, dtype=np.bool_)
-    for first, end in regions.masked:
-        masked[first:end] = True
+    every = np.arange(regions.total)
+    positives, negatives, masked = (s.holds(every) for s in (regions.positives, regions.negatives, regions.masked))
     counted = 0
     for step in range(30):
         cuts = sampler.draw(step)
@@ -103,7 +103,7 @@ def test_each_score_has_the_label_of_the_region_nearest_to_it(options: dict[str,
                 expected = np.nan
                 if 0 <= row < rows and 0 <= column < columns:
                     number = regions.first[index] + row * columns + column
-                    positive, negative = number in regions.positives, number in regions.negatives
+                    positive, negative = positives[number], negatives[number]
                     unlabeled = not masked[number] and (from_all or not (positive or negative))
                     if {1: positive, -1: negative, 0: unlabeled}[int(kind)]:
                         expected = kind

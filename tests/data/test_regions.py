@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
+from pickery.data.region_set import Outside, RegionSet
 from pickery.data.regions import (
     LabelledRegions,
     disc_offsets,
     disc_size,
-    in_runs,
     label_map,
     marked_by,
     positive_regions,
@@ -37,6 +37,10 @@ def test_labels_are_rows_by_columns() -> None:
     assert labels.sum() == 5
 
 
+def listed(some: RegionSet | Outside) -> np.ndarray:
+    return some.numbers(np.arange(len(some)))
+
+
 def make_regions() -> LabelledRegions:
     points = [np.array([[3.0, 2.0], [9.0, 5.0]]), np.empty((0, 2)), np.array([[1.0, 1.0]])]
     return LabelledRegions.label([0, 100, 250], [[8, 12], [10, 15], [6, 6]], points, radius=1)
@@ -45,7 +49,7 @@ def make_regions() -> LabelledRegions:
 def test_regions_are_numbered_through_all_micrographs() -> None:
     regions = make_regions()
     assert regions.total == 96 + 150 + 36
-    index, y, x = regions.locate(regions.positives)
+    index, y, x = regions.locate(listed(regions.positives))
     assert index.tolist() == [0] * 10 + [2] * 5
     assert {(int(a), int(b)) for a, b in zip(y[10:], x[10:], strict=True)} == {(0, 1), (1, 0), (1, 1), (1, 2), (2, 1)}
     assert regions.observed == 15 / 282
@@ -53,8 +57,8 @@ def test_regions_are_numbered_through_all_micrographs() -> None:
 
 def test_unlabeled_ranks_are_exactly_the_complement_of_the_positives() -> None:
     regions = make_regions()
-    unlabeled = regions.unlabeled.numbers(np.arange(len(regions.unlabeled)))
-    assert np.array_equal(unlabeled, np.setdiff1d(np.arange(regions.total), regions.positives))
+    unlabeled = np.setdiff1d(np.arange(regions.total), listed(regions.positives))
+    assert np.array_equal(listed(regions.unlabeled), unlabeled)
 
 
 def test_runs_are_the_marked_regions_and_nothing_else() -> None:
@@ -62,7 +66,6 @@ def test_runs_are_the_marked_regions_and_nothing_else() -> None:
     for marked in (*(rng.random((7, 9)) < share for share in (0, 0.3, 0.9, 1)), np.zeros((2, 3), bool)):
         runs = runs_of(marked)
         assert np.array_equal(marked_by(runs, marked.shape), marked)
-        assert np.array_equal(in_runs(np.arange(marked.size), runs), marked.ravel())
         assert np.diff(runs.ravel()).min(initial=1) >= 1
 
 
@@ -84,12 +87,11 @@ def masked_regions() -> tuple[LabelledRegions, np.ndarray, np.ndarray, np.ndarra
 
 def test_every_region_is_one_of_positive_negative_unlabeled_and_masked() -> None:
     regions, near, refused, masked = masked_regions()
-    assert np.array_equal(regions.positives, np.flatnonzero(near & ~masked))
-    assert np.array_equal(regions.negatives, np.flatnonzero(refused & ~near & ~masked))
-    assert np.array_equal(in_runs(np.arange(regions.total), regions.masked), masked)
-    ranks = np.arange(len(regions.unlabeled))
-    assert np.array_equal(regions.unlabeled.numbers(ranks), np.flatnonzero(~near & ~refused & ~masked))
-    assert np.array_equal(regions.unmasked.numbers(np.arange(len(regions.unmasked))), np.flatnonzero(~masked))
+    assert np.array_equal(listed(regions.positives), np.flatnonzero(near & ~masked))
+    assert np.array_equal(listed(regions.negatives), np.flatnonzero(refused & ~near & ~masked))
+    assert np.array_equal(regions.masked.holds(np.arange(regions.total)), masked)
+    assert np.array_equal(listed(regions.unlabeled), np.flatnonzero(~near & ~refused & ~masked))
+    assert np.array_equal(listed(regions.unmasked), np.flatnonzero(~masked))
     assert regions.contested == np.count_nonzero(near & refused & ~masked) > 0
 
 

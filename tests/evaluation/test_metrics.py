@@ -67,7 +67,7 @@ def test_chunks_add_up_to_the_whole(monkeypatch):
     rng = np.random.default_rng(0)
     scores, labels = rng.normal(size=1000), rng.random(1000) < 0.1
     whole = region_metrics(scores, labels, pi=0.2, observed=0.1)
-    monkeypatch.setattr("pickery.evaluation.metrics.CHUNK", 37)
+    monkeypatch.setattr("pickery.evaluation.tally.CHUNK", 37)
     pieces = region_metrics(scores, labels, pi=0.2, observed=0.1)
     for name in whole.__slots__:
         assert getattr(pieces, name) == pytest.approx(getattr(whole, name), rel=1e-12)

@@ -88,3 +88,17 @@ def test_a_model_in_training_mode_learns_nothing_from_what_it_scores(model):
     assert torch.equal(score_map(model, image), expected)
     assert model.training
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+
+
+def test_scores_have_all_their_bits_in_a_training_of_fewer(model):
+    image = image_of(20, 30)
+    expected = score_map(model, image)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(score_map(model, image), expected)
+
+
+def test_a_gpu_scores_without_shortening_its_factors():
+    before = torch.backends.cudnn.allow_tf32
+    with room.full_precision(torch.device("cuda")):
+        assert not torch.backends.cudnn.allow_tf32
+    assert torch.backends.cudnn.allow_tf32 == before

@@ -5,7 +5,7 @@ import torch
 
 from pickery.errors import InputError
 from pickery.model import build_model
-from pickery.model.decoder import Decoder, decoder_for
+from pickery.model.decoder import Decoder, decoder_for, one_by_one
 
 from .conftest import REFERENCE
 
@@ -40,3 +40,16 @@ def test_same_seed_same_weights_without_touching_the_global_state():
 def test_a_resnet_has_no_decoder():
     with pytest.raises(InputError, match=r"loss\.autoencoder=0"):
         decoder_for(build_model("resnet8", units=2))
+
+
+@pytest.mark.parametrize(("architecture", "pooling"), [("conv31", "none"), ("conv31", "average"), ("conv63", "none")])
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_an_image_of_several_scores_parts_into_the_patches_that_decide_them(architecture, pooling, outputs):
+    model = build_model(architecture, units=2, pooling=pooling).eval()
+    side = model.receptive_field + model.stride * (outputs - 1)
+    images = torch.randn(2, 1, side, side)
+    features = model.features(images)
+    alone, patches = one_by_one(features, images, model)
+    assert patches.shape == (2 * outputs**2, 1, model.receptive_field, model.receptive_field)
+    torch.testing.assert_close(model.features(patches), alone)
+    torch.testing.assert_close(model(patches).flatten(), model(images).flatten())

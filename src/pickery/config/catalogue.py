@@ -74,6 +74,7 @@ _NOT_VARIED: Mapping[str, str] = {
     "evaluation.match_radius": "is part of the measure by which values are compared",
     "preprocess.workers": "changes no result, only speed",
     "sampler.workers": "changes no result, only speed",
+    "trainer.devices": "changes no result, only speed",
     "trainer.threads": "changes no result, only speed",
 }
 

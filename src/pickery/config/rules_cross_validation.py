@@ -95,6 +95,11 @@ def _held_out(config: CrossValidateConfig) -> Iterator[str]:
 
 def _work(config: CrossValidateConfig) -> Iterator[str]:
     settings = config.cross_validation
+    if (devices := config.trainer.devices) > 1:
+        yield (
+            f"trainer.devices={devices} cannot be used in a cross-validation, whose trainings run beside each other: "
+            f"write cross_validation.workers={devices}, and leave trainer.devices out."
+        )
     if settings.workers > 1 and settings.worker is not None:
         yield (
             f"cross_validation.workers={settings.workers} starts several processes here, and "

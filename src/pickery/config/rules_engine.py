@@ -63,6 +63,8 @@ def _lacking(config: TrainConfig) -> Iterator[tuple[str, object, str]]:
         yield "trainer.precision", trainer.precision, f"Topaz has 32 bits only. Write trainer.precision=32, or {NATIVE}"
     if trainer.compile:
         yield "trainer.compile", True, f"Topaz does not compile. Write trainer.compile=false, or {NATIVE}"
+    if trainer.devices > 1:
+        yield "trainer.devices", trainer.devices, f"Topaz trains on one. Write trainer.devices=1, or {NATIVE}"
     for name in ("negatives", "masks"):
         value = getattr(data, name)
         if value is not None:

@@ -135,6 +135,13 @@ def _minibatch(config: TrainConfig) -> Iterator[str]:
             f"unlabeled {one}{beside}: write a smaller sampler.balance, such as 0.0625, or a larger "
             "sampler.minibatch_size."
         )
+    devices, size = config.trainer.devices, sampler.minibatch_size
+    if size % devices:
+        fewer = max(number for number in range(1, devices) if size % number == 0)
+        yield (
+            f"sampler.minibatch_size={size} cannot be shared out equally to trainer.devices={devices}: write "
+            f"sampler.minibatch_size={-(-size // devices) * devices}, or trainer.devices={fewer}."
+        )
 
 
 def _device(config: TrainConfig) -> Iterator[str]:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from pickery.data.patches import cut, cut_side, rotate
+from pickery.data.patches import rotate
+from pickery.data.pixels import Pixels, cut_squares
 from pickery.data.regions import LabelledRegions, label_map, marked_by
 from pickery.data.sampler import RegionSampler
 
@@ -113,22 +114,6 @@ class StepSampler(Sampler[int]):
         return self.epoch_size
 
 
-def shared_tensor(flat: NDArray[np.float32]) -> Tensor:
-    """Wrap a read-only memory map as a tensor without copying it."""
-    if not flat.flags.writeable:
-        # torch warns of arrays that it could write to; a copy-on-write map of the same file shares the same pages
-        flat = np.memmap(_map_file(flat), dtype=np.float32, mode="c", shape=flat.shape)
-    return torch.from_numpy(flat)
-
-
-def _map_file(flat: NDArray[np.float32]) -> str:
-    """Name the file that a whole-file memory map maps."""
-    assert isinstance(flat, np.memmap), "only memory-mapped prepared sets are read-only"
-    assert flat.filename is not None
-    assert flat.offset == 0, "a prepared set's map begins at the file's beginning"
-    return str(flat.filename)
-
-
 class MinibatchDataset(Dataset[MinibatchTensors]):
     """A minibatch for each global step: what to cut, and, when the micrographs stay on disk, the squares themselves.
 
@@ -142,41 +127,34 @@ class MinibatchDataset(Dataset[MinibatchTensors]):
         Of the images.
     cut_here
         Whether to cut.
+    share
+        Which images of each minibatch to give.
     """
 
-    def __init__(self, sampler: RegionSampler, flat: NDArray[np.float32], side: int, *, cut_here: bool) -> None:
+    def __init__(
+        self,
+        sampler: RegionSampler,
+        flat: NDArray[np.float32],
+        side: int,
+        *,
+        cut_here: bool,
+        share: slice = slice(None),
+    ) -> None:
         self.sampler = sampler
-        self.flat = flat if cut_here else None
+        self.share = share
+        self.pixels = Pixels(flat) if cut_here else None
         self.side = side
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Send a loader process the mapped file's name, not its pixels."""
-        state = self.__dict__.copy()
-        if isinstance(self.flat, np.memmap):
-            state["flat"] = _map_file(self.flat)
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Map the file again in a loader process."""
-        self.__dict__.update(state)
-        if isinstance(state["flat"], str):
-            self.flat = np.memmap(state["flat"], dtype=np.float32, mode="r")
 
     def __getitem__(self, step: int) -> MinibatchTensors:
         """Draw the minibatch of a global step."""
         cuts = self.sampler.draw(step)
-        tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in vars(cuts).items()}
+        shares = {name: np.ascontiguousarray(array[self.share]) for name, array in vars(cuts).items()}
+        tensors = {name: torch.from_numpy(array) for name, array in shares.items()}
         if self.sampler.outputs == 1:  # the centre of a patch is a pixel
             del tensors["below"], tensors["beside"]
-        if self.flat is not None:
-            tensors["squares"] = cut_squares(shared_tensor(self.flat), tensors, self.side)
+        if self.pixels is not None:
+            tensors["squares"] = self.pixels.squares(tensors, self.side)
         return tensors
-
-
-def cut_squares(flat: Tensor, tensors: MinibatchTensors, side: int) -> Tensor:
-    """Cut what a minibatch of images of this side is interpolated from."""
-    start, rows, columns, y, x = (tensors[name] for name in ("start", "rows", "columns", "y", "x"))
-    return cut(flat, start, rows, columns, y, x, cut_side(side, between="below" in tensors))
 
 
 class HeldOutDataset(Dataset[dict[str, Any]]):
@@ -215,6 +193,10 @@ class PickerDataModule(pl.LightningDataModule):
     resident
         Hold all micrographs on the training device and cut there; otherwise they stay memory-mapped and only the
         squares cut out of them travel. The images are the same.
+    rank, ranks
+        Where several processes train together, which of how many this one is. Every ``ranks``-th image of a minibatch
+        is its own, from number ``rank`` on, so that each has its share of the positive ones, which come first; and so
+        with the held-out micrographs.
     """
 
     def __init__(
@@ -227,20 +209,31 @@ class PickerDataModule(pl.LightningDataModule):
         side: int,
         workers: int = 0,
         resident: bool = True,
+        rank: int = 0,
+        ranks: int = 1,
     ) -> None:
         super().__init__()
+        self.allow_zero_length_dataloader_with_multiple_devices = True  # of held-out micrographs
+        self.rank, self.ranks = rank, ranks
         self.train, self.test = train, test
         self.region_sampler = sampler
         self.epoch_size = epoch_size
         self.side = side
         self.workers = workers
         self.resident = resident
+        self._pixels = Pixels(train.flat)
         self._flat_on_device: Tensor | None = None
 
     def train_dataloader(self) -> DataLoader[MinibatchTensors]:
         """Load one epoch's minibatches in the order of their steps."""
         return DataLoader(
-            MinibatchDataset(self.region_sampler, self.train.flat, self.side, cut_here=not self.resident),
+            MinibatchDataset(
+                self.region_sampler,
+                self.train.flat,
+                self.side,
+                cut_here=not self.resident,
+                share=slice(self.rank, None, self.ranks),
+            ),
             batch_size=None,
             sampler=StepSampler(self.epoch_size, self._reached),
             num_workers=self.workers,
@@ -254,10 +247,11 @@ class PickerDataModule(pl.LightningDataModule):
         return step
 
     def val_dataloader(self) -> DataLoader[dict[str, Any]] | Sequence[Any]:
-        """Load the held-out micrographs."""
+        """Load the held-out micrographs; where several processes train together, those of this one, if any."""
         if self.test is None or len(self.test) == 0:
             return []
-        return DataLoader(HeldOutDataset(self.test), batch_size=None)
+        own = range(self.rank, len(self.test), self.ranks)
+        return DataLoader(HeldOutDataset(self.test), batch_size=None, sampler=own)
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Bring the tensors of a batch to the device."""
@@ -272,13 +266,16 @@ class PickerDataModule(pl.LightningDataModule):
             return batch
         squares = batch.get("squares")
         if squares is None:
-            squares = cut_squares(self._resident_flat(batch["start"].device), batch, self.side)
+            squares = self._resident_squares(batch)
         where = {name: batch[name] for name in ("below", "beside") if name in batch}
         images = rotate(squares, batch["angle"], batch["mirror"], self.side, **where)
         return {"images": images, "labels": batch["label"].flatten()}
 
-    def _resident_flat(self, device: torch.device) -> Tensor:
+    def _resident_squares(self, batch: MinibatchTensors) -> Tensor:
+        device = batch["start"].device
+        if device.type == "cpu":
+            # the mapped file itself serves: its pages are shared with every process that trains on it
+            return self._pixels.squares(batch, self.side)
         if self._flat_on_device is None:
-            # on the CPU the mapped file itself serves: its pages are shared with every process that trains on it
-            self._flat_on_device = shared_tensor(self.train.flat).to(device)
-        return self._flat_on_device
+            self._flat_on_device = self._pixels.tensor.to(device)
+        return cut_squares(self._flat_on_device, batch, self.side)

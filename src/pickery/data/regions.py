@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from pickery.data.region_set import Outside, RegionSet
 
 
 def disc_offsets(radius: int) -> NDArray[np.int64]:
@@ -56,7 +57,10 @@ def positive_regions(points: ArrayLike, shape: tuple[int, int], radius: int) -> 
     y = (xy[:, 1, None] + disc[:, 0]).ravel()
     x = (xy[:, 0, None] + disc[:, 1]).ravel()
     inside = (y >= 0) & (y < rows) & (x >= 0) & (x < columns)
-    return np.unique(y[inside] * columns + x[inside])
+    regions = y[inside] * columns + x[inside]
+    regions.sort()  # np.unique may hash, which takes four times as long
+    once: NDArray[np.int64] = regions[np.append(True, regions[1:] != regions[:-1])[: len(regions)]]
+    return once
 
 
 def label_map(points: ArrayLike, shape: tuple[int, int], radius: int) -> NDArray[np.bool_]:
@@ -90,13 +94,6 @@ def marked_by(runs: NDArray[np.int64], shape: tuple[int, int]) -> NDArray[np.boo
     return marked
 
 
-def in_runs(regions: NDArray[np.int64], runs: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Tell which regions lie in runs."""
-    # an odd number of begins and ends at or before a region: one run has begun and not ended
-    inside: NDArray[np.bool_] = np.searchsorted(runs.ravel(), regions, side="right") % 2 == 1
-    return inside
-
-
 def _as_runs(regions: NDArray[np.int64]) -> NDArray[np.int64]:
     """Write sorted unique region numbers as runs."""
     gaps = np.flatnonzero(np.diff(regions) > 1)
@@ -104,37 +101,8 @@ def _as_runs(regions: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.stack([regions[first], regions[last] + 1], axis=1) if len(regions) else np.empty((0, 2), np.int64)
 
 
-@dataclass(frozen=True)
-class Remaining:
-    """The regions outside some runs, in order: what is left is numbered without being listed.
-
-    Parameters
-    ----------
-    runs : int64, shape (k, 2)
-        Disjoint and ascending.
-    total
-        Number of regions, those of the runs included.
-    """
-
-    runs: NDArray[np.int64]
-    total: int
-
-    @cached_property
-    def _taken(self) -> NDArray[np.int64]:
-        """How many regions the runs before each one hold, and all of them."""
-        return np.concatenate([[0], np.cumsum(self.runs[:, 1] - self.runs[:, 0])]).astype(np.int64)
-
-    @cached_property
-    def _before(self) -> NDArray[np.int64]:
-        """How many of the remaining regions come before each run."""
-        return self.runs[:, 0] - self._taken[:-1]
-
-    def __len__(self) -> int:
-        return self.total - int(self._taken[-1])
-
-    def numbers(self, ranks: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Give the region numbers of the remaining regions of these ranks (0 is the first)."""
-        return ranks + self._taken[np.searchsorted(self._before, ranks, side="right")]
+def _ascending(runs: NDArray[np.int64]) -> NDArray[np.int64]:
+    return runs[np.argsort(runs[:, 0], kind="stable")]
 
 
 @dataclass(frozen=True)
@@ -152,10 +120,10 @@ class LabelledRegions:
         ``(rows, columns)`` of each downsampled micrograph.
     first : int64, shape (n + 1,)
         Number of each micrograph's first region; the last entry is the number of regions, masked ones included.
-    positives, negatives : int64, shape (p,) and (q,)
-        Sorted numbers of the positive and the negative regions.
-    masked : int64, shape (k, 2)
-        Runs of numbers of the masked regions.
+    positives, negatives, masked
+        The regions that are so.
+    labelled
+        All of these together.
     contested
         Number of positive regions that would be negative if no pick were near.
     """
@@ -163,9 +131,10 @@ class LabelledRegions:
     starts: NDArray[np.int64]
     shapes: NDArray[np.int64]
     first: NDArray[np.int64]
-    positives: NDArray[np.int64]
-    negatives: NDArray[np.int64]
-    masked: NDArray[np.int64]
+    positives: RegionSet
+    negatives: RegionSet
+    masked: RegionSet
+    labelled: RegionSet
     contested: int = 0
 
     @classmethod
@@ -197,28 +166,37 @@ class LabelledRegions:
         """
         shapes_ = np.asarray(shapes, dtype=np.int64).reshape(-1, 2)
         first = np.concatenate([[0], np.cumsum(shapes_.prod(axis=1))]).astype(np.int64)
-        positive, negative, left_out, contested = [], [], [], 0
-        for index, ((rows, columns), begin) in enumerate(zip(shapes_, first[:-1], strict=True)):
-            shape = (int(rows), int(columns))
-            runs = masked[index] if masked else np.empty((0, 2), dtype=np.int64)
-            near = positive_regions(points[index], shape, radius)
-            near = near[~in_runs(near, runs)]
-            positive.append(near + begin)
-            left_out.append(runs + begin)
-            if negatives:
-                refused = positive_regions(negatives[index], shape, radius)
-                refused = refused[~in_runs(refused, runs)]
-                clear = np.setdiff1d(refused, near, assume_unique=True)
-                contested += len(refused) - len(clear)
-                negative.append(clear + begin)
-        none, no_runs = np.empty(0, dtype=np.int64), np.empty((0, 2), dtype=np.int64)
+        sides = [(rows, columns) for rows, columns in shapes_.tolist()]
+        nothing = RegionSet.of(first, [np.empty((0, 2), dtype=np.int64)] * len(sides))
+        left_out = RegionSet.of(first, masked) if masked else nothing
+
+        def near(given: Sequence[ArrayLike], index: int) -> NDArray[np.int64]:
+            regions = positive_regions(given[index], sides[index], radius)
+            return regions[~left_out.holds(regions + first[index])]
+
+        positive = RegionSet.of(first, (_as_runs(near(points, index)) for index in range(len(sides))))
+        negative, contested = nothing, 0
+        if negatives:
+            clear = []
+            for index in range(len(sides)):
+                refused = near(negatives, index)
+                picked = positive.holds(refused + first[index])
+                contested += int(picked.sum())
+                clear.append(_as_runs(refused[~picked]))
+            negative = RegionSet.of(first, clear)
+        labelled = positive
+        if masked or negatives:
+            # disjoint, so that sorting them is joining them
+            together = ((positive.runs(i), negative.runs(i), left_out.runs(i)) for i in range(len(sides)))
+            labelled = RegionSet.of(first, (_ascending(np.concatenate(runs)) for runs in together))
         return cls(
             starts=np.asarray(starts, dtype=np.int64),
             shapes=shapes_,
             first=first,
-            positives=np.concatenate([none, *positive]),
-            negatives=np.concatenate([none, *negative]),
-            masked=np.concatenate([no_runs, *left_out]),
+            positives=positive,
+            negatives=negative,
+            masked=left_out,
+            labelled=labelled,
             contested=contested,
         )
 
@@ -227,16 +205,15 @@ class LabelledRegions:
         """Number of regions, masked ones included."""
         return int(self.first[-1])
 
-    @cached_property
-    def unmasked(self) -> Remaining:
+    @property
+    def unmasked(self) -> Outside:
         """All regions that no mask leaves out."""
-        return Remaining(self.masked, self.total)
+        return Outside(self.masked)
 
-    @cached_property
-    def unlabeled(self) -> Remaining:
+    @property
+    def unlabeled(self) -> Outside:
         """The regions that are neither positive nor negative nor masked."""
-        runs = np.concatenate([self.masked, _as_runs(self.positives), _as_runs(self.negatives)])
-        return Remaining(runs[np.argsort(runs[:, 0], kind="stable")], self.total)
+        return Outside(self.labelled)
 
     @property
     def observed(self) -> float:

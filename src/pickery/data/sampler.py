@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pickery.data.regions import LabelledRegions, in_runs
+from pickery.data.regions import LabelledRegions
 from pickery.errors import InputError
 
 
@@ -135,9 +135,9 @@ class RegionSampler:
         """Draw the minibatch of this global step."""
         generator = np.random.Generator(np.random.Philox(np.random.SeedSequence([self.seed, step])))
         regions, size, unlabeled = self.regions, self.minibatch_size, self.minibatch_size - self.positives
-        chosen = [regions.positives[generator.integers(len(regions.positives), size=self.positives)]]
+        chosen = [regions.positives.numbers(generator.integers(len(regions.positives), size=self.positives))]
         if self.negatives:
-            chosen.append(regions.negatives[generator.integers(len(regions.negatives), size=self.negatives)])
+            chosen.append(regions.negatives.numbers(generator.integers(len(regions.negatives), size=self.negatives)))
             unlabeled -= self.negatives
         chosen.append(self._unlabeled.numbers(generator.integers(len(self._unlabeled), size=unlabeled)))
         index, y, x = regions.locate(np.concatenate(chosen))
@@ -172,8 +172,8 @@ class RegionSampler:
         rows, columns = regions.shapes[index].T[:, :, None, None]
         inside = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
         number = np.where(inside, regions.first[index][:, None, None] + row * columns + column, 0)
-        positive, negative = _among(number, regions.positives), _among(number, regions.negatives)
-        unlabeled = ~in_runs(number, regions.masked)
+        positive, negative = regions.positives.holds(number), regions.negatives.holds(number)
+        unlabeled = ~regions.masked.holds(number)
         if not self.unlabeled_from_all:
             unlabeled &= ~(positive | negative)
         drawn_for = kind[:, None, None]
@@ -196,12 +196,3 @@ def turned(
 def _nearest(values: NDArray[np.float64]) -> NDArray[np.int64]:
     """Round to whole numbers, halves up."""
     return np.floor(values + 0.5).astype(np.int64)
-
-
-def _among(numbers: NDArray[np.int64], ascending: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Tell which numbers are among these."""
-    if not len(ascending):
-        return np.zeros(numbers.shape, dtype=np.bool_)
-    place = np.searchsorted(ascending, numbers).clip(max=len(ascending) - 1)
-    found: NDArray[np.bool_] = ascending[place] == numbers
-    return found

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pickery.evaluation.names import METRICS, MONITORS, REGION_METRICS, Metric
+from pickery.evaluation.tally import RegionMetrics, RegionTally
 
 __all__ = [
     "METRICS",
@@ -21,9 +22,6 @@ __all__ = [
     "precision_recall_curve",
     "region_metrics",
 ]
-
-# scores are turned into probabilities this many at a time, so that float64 sums need little memory
-CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,25 +44,14 @@ class PrecisionRecallCurve:
     def f1(self) -> NDArray[np.float64]:
         """Harmonic mean of precision and recall at each threshold; 0 where both are 0."""
         total = self.precision + self.recall
-        # nan recall must stay nan, hence `!= 0` and not `> 0`
-        return np.divide(2 * self.precision * self.recall, total, out=np.zeros_like(total), where=total != 0)
+        mean = 2 * self.precision * self.recall
+        # nan recall must stay nan, hence `!= 0` and not `> 0`; in place, as there may be millions of thresholds
+        return np.divide(mean, total, out=mean, where=total != 0)
 
     @property
     def average_precision(self) -> float:
         """Sum over thresholds of precision times the gain in recall; 0 for an empty curve, nan without positives."""
         return float(np.sum(self.precision * np.diff(self.recall, prepend=0.0)))
-
-
-@dataclass(frozen=True, slots=True)
-class RegionMetrics:
-    """Metrics over the regions of a set of micrographs; see `region_metrics`."""
-
-    loss: float
-    precision: float
-    adjusted_precision: float
-    tpr: float
-    fpr: float
-    auprc: float
 
 
 def region_metrics(scores: ArrayLike, labels: ArrayLike, *, pi: float, observed: float) -> RegionMetrics:
@@ -91,28 +78,7 @@ def region_metrics(scores: ArrayLike, labels: ArrayLike, *, pi: float, observed:
         fpr without an unlabeled one; adjusted precision where `observed` is 0. Where any score is nan (a model that
         diverged), all are nan. Precision without a positive region is 0.
     """
-    scores, positive = _checked(scores, labels)
-    count = len(scores)
-    positives = int(np.count_nonzero(positive))
-    sum_positive = sum_all = sum_loss = 0.0
-    for start in range(0, count, CHUNK):
-        score = scores[start : start + CHUNK].astype(np.float64)
-        label = positive[start : start + CHUNK]
-        # exp(-|s|) is in (0, 1]: neither the sigmoid nor the softplus built on it can overflow
-        small = np.exp(-np.abs(score))
-        probability = np.where(score >= 0, 1.0, small) / (1.0 + small)
-        sum_all += float(probability.sum())
-        sum_positive += float(probability[label].sum())
-        sum_loss += float(np.sum(np.maximum(np.where(label, -score, score), 0.0) + np.log1p(small)))
-    precision = _ratio(sum_positive, sum_all)
-    return RegionMetrics(
-        loss=_ratio(sum_loss, count),
-        precision=precision,
-        adjusted_precision=_ratio(precision * pi, observed),
-        tpr=_ratio(sum_positive, positives),
-        fpr=_ratio(sum_all - sum_positive, count - positives),
-        auprc=average_precision(scores, positive),
-    )
+    return _tallied(scores, labels).metrics(pi=pi, observed=observed)
 
 
 def average_precision(scores: ArrayLike, labels: ArrayLike) -> float:
@@ -130,16 +96,8 @@ def average_precision(scores: ArrayLike, labels: ArrayLike) -> float:
     float
         nan where nothing is positive or a score is nan.
     """
-    scores, positive = _checked(scores, labels)
-    of_positives = np.sort(scores[positive])
-    if len(of_positives) == 0 or np.isnan(scores).any():
-        return float("nan")
-    # only thresholds at which recall grows count, so the many unlabeled scores need sorting but no argsort
-    threshold, first = np.unique(of_positives, return_index=True)
-    hits = len(of_positives) - first
-    picked = len(scores) - np.searchsorted(np.sort(scores), threshold, side="left")
-    gained = np.diff(first, append=len(of_positives))
-    return float(np.sum(hits / picked * gained) / len(of_positives))
+    # neither pi nor the observed fraction takes part in it
+    return _tallied(scores, labels).metrics(pi=0.0, observed=0.0).auprc
 
 
 def precision_recall_curve(
@@ -176,6 +134,13 @@ def precision_recall_curve(
     return PrecisionRecallCurve(hits / (last_of_bucket + 1), recall, threshold)
 
 
+def _tallied(scores: ArrayLike, labels: ArrayLike) -> RegionTally:
+    score, positive = _checked(scores, labels)
+    tally = RegionTally(dtype=score.dtype)
+    tally.add(score, positive)
+    return tally
+
+
 def _checked(scores: ArrayLike, labels: ArrayLike) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
     score = np.asarray(scores)
     label = np.asarray(labels)
@@ -184,7 +149,3 @@ def _checked(scores: ArrayLike, labels: ArrayLike) -> tuple[NDArray[np.floating]
     if not np.issubdtype(score.dtype, np.floating):
         score = score.astype(np.float64)
     return score, label.astype(bool, copy=False)
-
-
-def _ratio(part: float, whole: float) -> float:
-    return part / whole if whole else float("nan")

@@ -76,3 +76,25 @@ def decoder_for(model: Picker, units: int = 32, *, seed: int | None = 0) -> Deco
         if seed is not None:
             torch.default_generator.manual_seed(seed)
         return Decoder(model.latent_dim, _WIDTHS[architecture], units)
+
+
+def one_by_one(features: Tensor, images: Tensor, model: Picker) -> tuple[Tensor, Tensor]:
+    """Part images of several scores into the patches that the decoder knows.
+
+    Parameters
+    ----------
+    features
+        (b, latent_dim, o, o), of images with o × o scores.
+    images
+        (b, 1, side, side).
+    model
+        The network that made the features of the images.
+
+    Returns
+    -------
+    Features (b · o², latent_dim, 1, 1), and the patch that decided each, (b · o², 1, field, field).
+    """
+    field, stride = model.receptive_field, model.stride
+    patches = images.unfold(2, field, stride).unfold(3, field, stride)  # (b, 1, o, o, field, field)
+    alone = features.permute(0, 2, 3, 1).reshape(-1, features.shape[1], 1, 1)
+    return alone, patches.permute(0, 2, 3, 1, 4, 5).reshape(-1, 1, field, field)

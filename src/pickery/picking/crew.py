@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from pickery.errors import InputError
+from pickery.memory import keep_freed_memory
 from pickery.model import Picker
 from pickery.model.weights import LoadedWeights
 from pickery.picking.candidates import CandidateFolder, Candidates
@@ -77,6 +78,7 @@ def run_tasks(
         with _Crew(tasks, weights, means, workers, folder) as crew:
             yield from crew.outcomes()
     elif tasks:
+        keep_freed_memory()
         if means.threads is not None:
             torch.set_num_threads(means.threads)
         network = build_network(weights).to(means.device)
@@ -202,6 +204,7 @@ def _work(
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which ends its workers
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _end_with_parent()
+    keep_freed_memory()
     torch.set_num_threads(threads)
     device = torch.device(device_type)
     tensors = {name: torch.from_numpy(np.asarray(values)) for name, values in state.items()}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ class PreparedSet:
 
     def __getstate__(self) -> dict[str, Any]:
         # The map would travel as a copy of its pixels; the other process opens its own.
-        return {name: value for name, value in self.__dict__.items() if name != "_flat"}
+        return {name: value for name, value in self.__dict__.items() if name not in ("_flat", "_position")}
 
     def flat(self) -> NDArray[np.float32]:
         """Give all pixels of the file as one read-only array, shape (values,), mapped and not read."""
@@ -93,6 +94,10 @@ class PreparedSet:
         y_scale, x_scale = self.scale(index)
         return np.asarray(xy, dtype=np.float64) * (x_scale, y_scale)
 
+    @cached_property
+    def _position(self) -> dict[str, int]:
+        return {name: index for index, name in enumerate(self.names)}
+
     def select(self, names: Sequence[str]) -> PreparedSet:
         """Give the micrographs of these names, in this order; they stay in the same file.
 
@@ -101,8 +106,7 @@ class PreparedSet:
         KeyError
             If the set has no micrograph of a name.
         """
-        position = {name: index for index, name in enumerate(self.names)}
-        chosen = [position[name] for name in names]
+        chosen = [self._position[name] for name in names]
         contents = tuple(self.contents[index] for index in chosen)
         return replace(
             self,

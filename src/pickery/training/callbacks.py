@@ -15,6 +15,7 @@ from pickery.atomic import atomic_path
 from pickery.errors import InputError
 from pickery.training.history import Epoch, best_epoch, write_metrics
 from pickery.training.module import PickerModule
+from pickery.training.team import Team
 
 
 class EpochRecorder(pl.Callback):
@@ -33,6 +34,9 @@ class EpochRecorder(pl.Callback):
         Writes the model file for an epoch.
     on_epoch
         Told of each recorded epoch and whether it is the best so far.
+    team
+        The processes that train together. Only the one that leads writes and tells; the others take part in what all of
+        them must do together.
     """
 
     def __init__(
@@ -42,28 +46,39 @@ class EpochRecorder(pl.Callback):
         monitor: str,
         save_best: Callable[[Epoch], None],
         on_epoch: Callable[[Epoch, bool], None],
+        team: Team | None = None,
     ) -> None:
         self.folder = folder
         self.monitor = monitor
         self.epochs: list[Epoch] = []
         self.resumed_epochs = 0
         self._save_best, self._on_epoch = save_best, on_epoch
-        self._test: dict[str, float] | None = None
+        self._team = team or Team()
 
-    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Take the held-out figures."""
-        assert isinstance(pl_module, PickerModule)
-        assert pl_module.held_out is not None
-        self._test = pl_module.held_out.result()
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Refuse to train from different checkpoints."""
+        for rank, step in enumerate(self._team.exchange(trainer.global_step)):
+            if step != trainer.global_step:
+                raise InputError(
+                    f"process {rank + 1} of {self._team.size} finds another last.ckpt in {self.folder} than "
+                    f"{self._team.name}: put the run's folder (run_dir) where all machines see the same one"
+                )
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Record the epoch."""
+        """Take the held-out figures and record the epoch."""
         assert isinstance(pl_module, PickerModule)
-        train, test, self._test = pl_module.figures.pop(), self._test, None
+        # an epoch counts once everybody has done it: what a process that died leaves to the others may be nonsense
+        self._team.exchange(trainer.current_epoch)
+        train, held_out = pl_module.figures.pop(), pl_module.held_out
+        # here and not after the validation, which a process does without if there are fewer micrographs than processes
+        test = None if held_out is None else held_out.result(self._team.exchange)
         rate = float(trainer.optimizers[0].param_groups[0]["lr"])
         epoch = Epoch(trainer.current_epoch + 1, trainer.global_step, rate, train, test)
         self._refuse_nonsense(epoch)
         self.epochs.append(epoch)
+        if not self._team.leads:
+            trainer.save_checkpoint(self.folder / "last.ckpt")  # the leader alone writes, but waits for all
+            return
         is_best = best_epoch(self.epochs, self.monitor) is epoch
         if is_best:
             self._save_best(epoch)
@@ -88,7 +103,8 @@ class EpochRecorder(pl.Callback):
         """Take the epochs from the checkpoint, which alone says which are done."""
         self.epochs = [Epoch.from_plain(plain) for plain in state_dict["epochs"]]
         self.resumed_epochs = len(self.epochs)
-        write_metrics(self.folder / "metrics.csv", self.epochs)
+        if self._team.leads:
+            write_metrics(self.folder / "metrics.csv", self.epochs)
 
 
 class DirectCheckpointIO(TorchCheckpointIO):

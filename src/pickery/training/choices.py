@@ -16,6 +16,7 @@ from pickery.evaluation.names import REGION_METRICS
 from pickery.loss.prior import ObjectiveChoice, choose_objective, expected_pi
 from pickery.model import Picker
 from pickery.model.weights import load_weights
+from pickery.sharing import usable_cores
 from pickery.training.division import TrainingData
 from pickery.training.held_out import PickLevel
 
@@ -77,12 +78,14 @@ def pi_of(data: TrainingData, micrographs: LabelledMicrographs) -> float:
         raise InputError(f"{error} Regions in masks (data.masks) are not counted.") from error
 
 
-def choose(config: TrainConfig, data: TrainingData, train: LabelledMicrographs) -> ObjectiveChoice:
+def choose(
+    config: TrainConfig, data: TrainingData, train: LabelledMicrographs, regions: LabelledRegions
+) -> ObjectiveChoice:
     """Choose the objective: the one asked for, or PN where a GE objective has nothing left to expect."""
     return choose_objective(
         config.loss.objective,
         pi=pi_of(data, train),
-        observed=train.regions().observed,
+        observed=regions.observed,
         expected_particles=data.expected_particles,
         mean_picks=data.picks(data.train) / len(data.train),
     )
@@ -141,8 +144,8 @@ def preprocess_settings(config: TrainConfig) -> dict[str, Any]:
     }
 
 
-def describe(config: TrainConfig, data: TrainingData, choice: ObjectiveChoice) -> dict[str, Any]:
-    """Collect where a model comes from: versions, seed, threads, device, data, objective."""
+def describe(config: TrainConfig, data: TrainingData, choice: ObjectiveChoice, *, devices: int = 1) -> dict[str, Any]:
+    """Collect where a model comes from: versions, seed, threads, device and their number, data, objective."""
     from importlib.metadata import version
 
     packages = ("pickery", "torch", "numpy", "scipy", "pytorch-lightning", "hydra-core", "mlflow", "mrcfile")
@@ -152,6 +155,7 @@ def describe(config: TrainConfig, data: TrainingData, choice: ObjectiveChoice) -
         "seed": config.seed,
         "threads": torch.get_num_threads(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "devices": devices,
         "data": data.fingerprint,
         "radius": data.radius,
         "expected_particles": data.expected_particles,
@@ -164,9 +168,14 @@ def describe(config: TrainConfig, data: TrainingData, choice: ObjectiveChoice) -
 
 
 def training_device(config: TrainConfig) -> torch.device:
-    """Give the device that trains."""
-    wants_gpu = config.trainer.accelerator in ("auto", "gpu")
+    """Give the device that trains, the first of ``trainer.devices``."""
+    wants_gpu, devices = config.trainer.accelerator in ("auto", "gpu"), config.trainer.devices
     if wants_gpu and torch.cuda.is_available():
+        if devices > (count := torch.cuda.device_count()):
+            raise InputError(
+                f"trainer.devices={devices}, but torch finds {count} {'GPU' if count == 1 else 'GPUs'}: use "
+                f"trainer.devices={count}"
+            )
         return torch.device("cuda", torch.cuda.current_device())
     if config.trainer.accelerator == "gpu":
         raise InputError("trainer.accelerator=gpu, but torch finds no GPU: use trainer.accelerator=cpu or auto")
@@ -174,7 +183,32 @@ def training_device(config: TrainConfig) -> torch.device:
         raise InputError(
             "trainer.precision=16-mixed needs a GPU, and torch finds none: use trainer.precision=bf16-mixed or 32"
         )
+    if devices > 1 and devices > (cores := usable_cores()):
+        raise InputError(
+            f"trainer.devices={devices} on the CPU are as many processes, and this one may use {cores} "
+            f"{'core' if cores == 1 else 'cores'}: use trainer.devices={cores}"
+        )
     return torch.device("cpu")
+
+
+def own_gpu(local_rank: int) -> torch.device:
+    """Choose the GPU of one of several processes on a machine, and have it used where none is named.
+
+    Raises
+    ------
+    InputError
+        When there are fewer GPUs than processes.
+    """
+    count = torch.cuda.device_count()
+    if count > 1 and local_rank >= count:
+        raise InputError(
+            f"torch finds {count} GPUs for {local_rank + 1} or more processes on this machine: start one process for "
+            "each GPU"
+        )
+    # a process that is shown a single GPU has been given its own
+    device = torch.device("cuda", 0 if count == 1 else local_rank)
+    torch.cuda.set_device(device)
+    return device
 
 
 def pretrained_hash(config: TrainConfig) -> str | None:

@@ -12,8 +12,10 @@ import torch
 from pickery.config.load import flat
 from pickery.config.schema import TrainConfig
 from pickery.data.datamodule import LabelledMicrographs
+from pickery.data.regions import LabelledRegions
 from pickery.errors import InputError
 from pickery.loss.prior import ObjectiveChoice
+from pickery.memory import keep_freed_memory
 from pickery.model import Picker, build_model, set_expected_fraction
 from pickery.model.weights import LoadedWeights, load_weights, save_model
 from pickery.tracking import Tracker
@@ -96,6 +98,8 @@ class Beginning:
     ----------
     train, test
         The training micrographs; the held-out ones, None without any.
+    regions
+        Those of the training micrographs, labelled: of thousands of micrographs that takes seconds, so it is done once.
     model
         The network before its first step.
     choice
@@ -106,6 +110,7 @@ class Beginning:
 
     train: LabelledMicrographs
     test: LabelledMicrographs | None
+    regions: LabelledRegions
     model: Picker
     choice: ObjectiveChoice
     picks: PickLevel
@@ -120,6 +125,7 @@ def begin(config: TrainConfig, data: TrainingData, listener: Listener) -> Beginn
         When the data do not suit the settings: patches larger than a micrograph, pi of 1 or more, nothing to choose
         the best epoch by, weights of another architecture.
     """
+    keep_freed_memory()
     if config.trainer.threads is not None:
         torch.set_num_threads(config.trainer.threads)
     train = data.labelled(data.train)
@@ -127,12 +133,13 @@ def begin(config: TrainConfig, data: TrainingData, listener: Listener) -> Beginn
     weights = None if config.model.pretrained is None else load_weights(config.model.pretrained)
     model = first_model(config, weights, listener)
     check_fit(config, data, model)
-    choice = choose(config, data, train)
+    regions = train.regions()
+    choice = choose(config, data, train, regions)
     if choice.warning:
         listener.warn(choice.warning)
     if weights is None and config.model.prior_bias:
         set_expected_fraction(model, max(choice.pi, choice.observed))
-    return Beginning(train, test, model, choice, pick_level(config, data))
+    return Beginning(train, test, regions, model, choice, pick_level(config, data))
 
 
 def introduce(
@@ -150,6 +157,7 @@ def introduce(
             "data_fingerprint": data.fingerprint,
             "epochs": str(config.trainer.epochs),
             "device": str(provenance["device"]),
+            "devices": str(provenance["devices"]),
             "threads": str(provenance["threads"]),
             "pi": f"{choice.pi:.6g}",
             "observed": f"{choice.observed:.6g}",

@@ -164,7 +164,8 @@ def split(names: Sequence[str], found: Found, settings: DataGroup, seed: int) ->
         for name in unpicked
         if name in found.given_apart or (settings.unpicked == "drop" and name not in looked_at)
     ]
-    kept = [name for name in names if name not in set(dropped)]
+    out = set(dropped)
+    kept = [name for name in names if name not in out]
     if settings.test_micrographs is not None:
         held_out = [name in found.given_apart for name in kept]
     else:

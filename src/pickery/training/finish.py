@@ -82,7 +82,9 @@ def finish_run(
 
     micrographs = data.labelled(data.test or data.train)
     names, points = micrographs.names, micrographs.points
-    judged = HeldOutEvaluation(names=names, points=points, stride=1, pi=pi, picks=picks, mask=micrographs.mask)
+    judged = HeldOutEvaluation(
+        names=names, points=points, stride=1, pi=pi, picks=picks, mask=micrographs.mask, folder=folder
+    )
     indices = range(len(names))
     regions = evaluate(model, judged, map(micrographs.image, indices), map(micrographs.labels, indices))
     found = judged.pick_metrics

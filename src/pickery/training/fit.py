@@ -17,6 +17,7 @@ from pickery.loss.penalty import autoencoder_weight
 from pickery.loss.prior import ObjectiveChoice
 from pickery.model import Picker
 from pickery.model.decoder import decoder_for
+from pickery.model.synchronised import synchronise
 from pickery.tracking import Tracker
 from pickery.training.callbacks import EpochRecorder, ProgressTeller
 from pickery.training.choices import (
@@ -24,17 +25,21 @@ from pickery.training.choices import (
     describe,
     image_side,
     outputs_along_side,
+    own_gpu,
     pi_of,
     training_device,
 )
-from pickery.training.common import FitResult, begin, conclude, introduce, save_epoch, track_epoch
+from pickery.training.common import Beginning, FitResult, begin, conclude, introduce, save_epoch, track_epoch
 from pickery.training.division import TrainingData
+from pickery.training.follower import Task
 from pickery.training.held_out import HeldOutEvaluation
 from pickery.training.history import Epoch
+from pickery.training.leading import Leader
 from pickery.training.listener import Listener, Silence
 from pickery.training.loop import run_loop
 from pickery.training.module import PickerModule
 from pickery.training.optimizers import build_optimizer, build_schedule
+from pickery.training.team import Meeting, Team
 
 
 def fit(
@@ -45,6 +50,7 @@ def fit(
     listener: Listener,
     *,
     stop_after: int | None = None,
+    meeting: Meeting | None = None,
 ) -> FitResult:
     """Train a picker, or go on where an interrupted training stopped.
 
@@ -62,55 +68,55 @@ def fit(
         Told of progress.
     stop_after
         Stop after so many epochs, with nothing finished: a later call goes on from there. None: train to the end.
+    meeting
+        Where the processes wait that were started beside this one to train with it; None starts them here, if
+        ``trainer.devices`` asks for any.
 
     Raises
     ------
     InputError
         When the data do not suit the settings: patches larger than a micrograph, pi of 1 or more, nothing to choose
-        the best epoch by, weights of another architecture, a diverging training.
+        the best epoch by, weights of another architecture, a diverging training; or when a process of several died.
     """
-    beginning = begin(config, data, listener)
-    train, test, model, picks = beginning.train, beginning.test, beginning.model, beginning.picks
-    choice = beginning.choice
-    regions = train.regions()
-    for text in about_negatives(data, regions):
-        listener.warn(text)
-    provenance = describe(config, data, choice)
-    introduce(config, data, choice, tracker, provenance)
-
-    held_out = None
-    if test is not None:
-        monitored_picks = picks if config.evaluation.monitor.startswith("pick_") else None
-        held_out = HeldOutEvaluation(
-            names=test.names,
-            points=test.points,
-            stride=config.evaluation.stride,
-            pi=pi_of(data, test),
-            picks=monitored_picks,
-            mask=test.mask,
-        )
-    sampler = _sampler(config, regions, choice, model)
-    module = _module(config, data, model, choice, regions, held_out, is_partial=sampler.is_partial)
-    if config.loss.autoencoder == "auto":
-        listener.say(f"loss.autoencoder=auto gives it the weight {module.autoencoder_weight:g}")
-        tracker.tags({"autoencoder_weight": f"{module.autoencoder_weight:g}"})
-
-    def save_best(epoch: Epoch) -> None:
-        save_epoch(folder, config, model, epoch, picks=picks, provenance=provenance)
-
-    tracked = tracker.steps("train/precision")
-
-    def on_epoch(epoch: Epoch, is_best: bool) -> None:
-        track_epoch(tracker, epoch)
-        listener.epoch(epoch, config.trainer.epochs, config.evaluation.monitor, is_best)
-
-    recorder = EpochRecorder(folder, monitor=config.evaluation.monitor, save_best=save_best, on_epoch=on_epoch)
-    tell = ProgressTeller(
-        lambda epoch, done, total, evaluating: listener.training(epoch, config.trainer.epochs, done, total, evaluating)
-    )
     epochs = config.trainer.epochs if stop_after is None else min(stop_after, config.trainer.epochs)
-    minibatches = _data_module(config, train, test, sampler, model)
-    run_loop(config, module, minibatches, [recorder, tell], folder, epochs=epochs)
+    device = training_device(config)
+    beginning = begin(config, data, listener)
+    model, picks, choice = beginning.model, beginning.picks, beginning.choice
+    with Leader(config, meeting, device) as leader:
+        team = leader.team
+        leader.give(Task(config, data, folder, epochs, leader.threads))
+        for text in about_negatives(data, beginning.regions):
+            listener.warn(text)
+        provenance = describe(config, data, choice, devices=team.size)
+        introduce(config, data, choice, tracker, provenance)
+        module, minibatches = _assemble(config, data, beginning, folder, team)
+        if config.loss.autoencoder == "auto":
+            listener.say(f"loss.autoencoder=auto gives it the weight {module.autoencoder_weight:g}")
+            tracker.tags({"autoencoder_weight": f"{module.autoencoder_weight:g}"})
+
+        def save_best(epoch: Epoch) -> None:
+            save_epoch(folder, config, model, epoch, picks=picks, provenance=provenance)
+
+        tracked = tracker.steps("train/precision")
+
+        def on_epoch(epoch: Epoch, is_best: bool) -> None:
+            track_epoch(tracker, epoch)
+            listener.epoch(epoch, config.trainer.epochs, config.evaluation.monitor, is_best)
+
+        recorder = EpochRecorder(
+            folder, monitor=config.evaluation.monitor, save_best=save_best, on_epoch=on_epoch, team=team
+        )
+        of_all = config.trainer.epochs
+        tell = ProgressTeller(
+            lambda epoch, done, total, evaluating: listener.training(epoch, of_all, done, total, evaluating)
+        )
+        if team.size > 1:
+            what = "GPUs" if device.type == "cuda" else "processes"
+            share = config.sampler.minibatch_size // team.size
+            listener.say(f"{team.size} {what} train together, each on {share} images of every minibatch")
+            listener.working("waiting for all of them")
+        with leader.joined():
+            run_loop(config, module, minibatches, [recorder, tell], folder, epochs=epochs, team=team)
     for epoch in recorder.epochs:
         if epoch.number <= recorder.resumed_epochs and epoch.number not in tracked:
             track_epoch(tracker, epoch)
@@ -125,6 +131,65 @@ def fit(
         tracker=tracker,
         listener=listener,
     )
+
+
+def follow(task: Task, meeting: Meeting, *, local_rank: int) -> None:
+    """Train with others, as the one that leads them says: `fit` without anything written or told.
+
+    Parameters
+    ----------
+    task
+        What the leader gives.
+    meeting
+        Where it waits.
+    local_rank
+        Which of the processes on this machine this one is.
+    """
+    config, team = task.config, meeting.team
+    device = training_device(config)
+    if device.type == "cuda":
+        device = own_gpu(local_rank)
+    beginning = begin(config, task.data, Silence())
+    if task.threads is not None:
+        torch.set_num_threads(task.threads)
+    module, minibatches = _assemble(config, task.data, beginning, task.folder, team)
+    recorder = EpochRecorder(
+        task.folder,
+        monitor=config.evaluation.monitor,
+        save_best=lambda epoch: None,
+        on_epoch=lambda epoch, is_best: None,
+        team=team,
+    )
+
+    def still_led() -> None:
+        """Have nothing to look after: who waits here ends with its leader."""
+
+    with meeting.joined(device, still_led):
+        run_loop(config, module, minibatches, [recorder], task.folder, epochs=task.epochs, team=team)
+
+
+def _assemble(
+    config: TrainConfig, data: TrainingData, beginning: Beginning, folder: Path, team: Team
+) -> tuple[PickerModule, PickerDataModule]:
+    """Put together what trains and what it trains on, for one process of a team."""
+    train, test, model, choice = beginning.train, beginning.test, beginning.model, beginning.choice
+    held_out = None
+    if test is not None:
+        monitored_picks = beginning.picks if config.evaluation.monitor.startswith("pick_") else None
+        held_out = HeldOutEvaluation(
+            names=test.names,
+            points=test.points,
+            stride=config.evaluation.stride,
+            pi=pi_of(data, test),
+            picks=monitored_picks,
+            mask=test.mask,
+            folder=folder,
+        )
+    sampler = _sampler(config, beginning.regions, choice, model)
+    module = _module(config, data, model, choice, beginning.regions, held_out, is_partial=sampler.is_partial, team=team)
+    if team.size > 1:
+        synchronise(module)
+    return module, _data_module(config, train, test, sampler, model, team)
 
 
 def check(config: TrainConfig, data: TrainingData) -> None:
@@ -147,6 +212,7 @@ def _module(
     held_out: HeldOutEvaluation | None,
     *,
     is_partial: bool,
+    team: Team,
 ) -> PickerModule:
     has_decoder = model.settings["architecture"].startswith("conv")
     weight = autoencoder_weight(config.loss.autoencoder, picks=data.picks(data.train), has_decoder=has_decoder)
@@ -179,6 +245,7 @@ def _module(
         is_partial=is_partial,
         dropout_seed=config.seed if config.model.dropout > 0 else None,
         compiled=config.trainer.compile,
+        team=team,
     )
 
 
@@ -200,6 +267,7 @@ def _data_module(
     test: LabelledMicrographs | None,
     sampler: RegionSampler,
     model: Picker,
+    team: Team,
 ) -> PickerDataModule:
     resident = config.sampler.resident
     if resident == "auto":
@@ -214,4 +282,6 @@ def _data_module(
         side=image_side(config, model),
         workers=config.sampler.workers,
         resident=resident,
+        rank=team.rank,
+        ranks=team.size,
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pickery.evaluation.matching import PickMetrics, pick_metrics
-from pickery.evaluation.metrics import region_metrics
 from pickery.evaluation.score_map import score_map
 from pickery.evaluation.suppression import suppress
+from pickery.evaluation.tally import Exchange, RegionTally, alone
 from pickery.model import Picker
 
 
@@ -40,15 +41,8 @@ class PickLevel:
 class Candidates:
     """Candidate picks of one micrograph: ``(x, y)`` in regions, shape (n, 2), and scores, shape (n,)."""
 
-    points: NDArray[np.float64]
+    points: NDArray[np.int32]
     scores: NDArray[np.float32]
-
-
-@dataclass
-class _Gathered:
-    scores: list[NDArray[np.float32]] = field(default_factory=list)
-    labels: list[NDArray[np.bool_]] = field(default_factory=list)
-    candidates: dict[int, Candidates] = field(default_factory=dict)
 
 
 class HeldOutEvaluation:
@@ -67,6 +61,8 @@ class HeldOutEvaluation:
     mask
         Gives a micrograph's masked regions, bool (rows, columns), by its index, or None where it has none: they take
         no part in the region-level figures, and nothing is picked there. Picks there should not be among `points`.
+    folder
+        Where the scores wait that do not fit into memory; None keeps them all there.
     """
 
     def __init__(
@@ -78,13 +74,19 @@ class HeldOutEvaluation:
         pi: float,
         picks: PickLevel | None = None,
         mask: Callable[[int], NDArray[np.bool_] | None] = lambda index: None,
+        folder: Path | None = None,
     ) -> None:
         self.names, self.points = tuple(names), tuple(points)
         self.stride, self.pi, self.picks = stride, pi, picks
         self._mask = mask
-        self._gathered = _Gathered()
+        self._folder = folder
+        self._begin()
         self.pick_metrics: PickMetrics | None = None
         self.candidates: Mapping[int, Candidates] = {}
+
+    def _begin(self) -> None:
+        self._tally = RegionTally(self._folder)
+        self._gathered: dict[int, Candidates] = {}
 
     def add(self, model: Picker, image: Tensor, labels: Tensor, index: int) -> None:
         """Score one micrograph.
@@ -107,27 +109,34 @@ class HeldOutEvaluation:
                 # only now: the slope of a peak in the mask would else be a pick along its edge
                 seen_there = ~mask[points[:, 1], points[:, 0]]
                 points, values = points[seen_there], values[seen_there]
-            self._gathered.candidates[index] = Candidates(np.asarray(points, dtype=np.float64), values)
+            self._gathered[index] = Candidates(points.astype(np.int32), values)
             scores = scores[:: self.stride, :: self.stride]
         seen = labels[:: self.stride, :: self.stride].cpu().numpy()
         if mask is not None:
             kept = ~mask[:: self.stride, :: self.stride]
             scores, seen = scores[kept], seen[kept]
-        self._gathered.scores.append(scores.ravel())
-        self._gathered.labels.append(seen.ravel())
+        self._tally.add(scores.ravel(), seen.ravel())
 
-    def result(self) -> dict[str, float]:
-        """Give the figures of all micrographs added since the last call, by metric name."""
-        gathered, self._gathered = self._gathered, _Gathered()
-        labels = np.concatenate(gathered.labels)
-        regions = region_metrics(np.concatenate(gathered.scores), labels, pi=self.pi, observed=float(labels.mean()))
+    def result(self, exchange: Exchange = alone) -> dict[str, float]:
+        """Give the figures of all micrographs added since the last call, by metric name.
+
+        Parameters
+        ----------
+        exchange
+            Gathers what the processes have that evaluate together, each some of the micrographs; the figures are those
+            of all micrographs, the same for each process and whatever the number of processes.
+        """
+        tally, gathered = self._tally, self._gathered
+        self._begin()
+        regions = tally.metrics(pi=self.pi, exchange=exchange)
         figures = {name: float(getattr(regions, name)) for name in REGION_FIGURES}
         if self.picks is not None:
-            order = sorted(gathered.candidates)
-            self.candidates = gathered.candidates
+            gathered = {index: found for part in exchange(gathered) for index, found in part.items()}
+            order = sorted(gathered)
+            self.candidates = gathered
             self.pick_metrics = pick_metrics(
-                [gathered.candidates[i].points for i in order],
-                [gathered.candidates[i].scores for i in order],
+                [gathered[i].points for i in order],
+                [gathered[i].scores for i in order],
                 [self.points[i] for i in order],
                 radius=self.picks.match_radius,
                 names=[self.names[i] for i in order],

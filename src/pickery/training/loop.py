@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import warnings
 from collections.abc import Iterator
@@ -10,13 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from pytorch_lightning.strategies import DDPStrategy
+from torch.nn.parallel import DistributedDataParallel
 
 from pickery.config.schema import TrainConfig
 from pickery.data.datamodule import PickerDataModule
 from pickery.training.callbacks import DirectCheckpointIO, find_checkpoint
 from pickery.training.choices import training_device
 from pickery.training.module import PickerModule
+from pickery.training.team import Team
 
 
 def run_loop(
@@ -27,8 +32,11 @@ def run_loop(
     folder: Path,
     *,
     epochs: int,
+    team: Team,
 ) -> None:
     """Train to so many epochs, from ``last.ckpt`` in the folder if there is one.
+
+    Each process of a team calls this, with the process group set up.
 
     Raises
     ------
@@ -36,15 +44,14 @@ def run_loop(
         On Ctrl-C, which Lightning turns into an exit.
     """
     precision: Any = "32-true" if config.trainer.precision == 32 else config.trainer.precision
+    device = training_device(config)
     with _quiet_lightning():
         trainer = pl.Trainer(
-            accelerator="gpu" if training_device(config).type == "cuda" else "cpu",
-            devices=1,
+            accelerator="gpu" if device.type == "cuda" else "cpu",
+            **_as_one_of(team, device),
             precision=precision,
             max_epochs=epochs,
             callbacks=callbacks,
-            # in a job of a cluster, too, this is one process on its own, queued again by whoever queued it
-            plugins=[DirectCheckpointIO(), LightningEnvironment()],
             default_root_dir=folder,
             logger=False,
             enable_checkpointing=False,  # EpochRecorder keeps the best model and last.ckpt
@@ -59,6 +66,76 @@ def run_loop(
         except SystemExit as error:
             # Lightning turns Ctrl-C into an exit; the command line wants to know what happened
             raise KeyboardInterrupt from error
+
+
+def _as_one_of(team: Team, device: torch.device) -> dict[str, Any]:
+    """Give the trainer's options that say with whom it trains."""
+    if team.size == 1:
+        # in a job of a cluster, too, this is one process on its own, queued again by whoever queued it
+        return {"devices": 1, "plugins": [DirectCheckpointIO(), LightningEnvironment()]}
+    return {
+        # to Lightning each process is a machine with one device: which one was chosen before
+        "devices": 1 if device.index is None else [device.index],
+        "num_nodes": team.size,
+        "strategy": _TeamStrategy(cluster_environment=_TeamEnvironment(team), **_buffers_stay()),
+        "plugins": [DirectCheckpointIO()],
+    }
+
+
+def _buffers_stay() -> dict[str, Any]:
+    """Have no buffers sent before each step: batch normalisation is synchronised, and they are the same everywhere."""
+    known = inspect.signature(DistributedDataParallel.__init__).parameters
+    # torch 2.13 deprecates the older name
+    return {"forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers": False}
+
+
+class _TeamEnvironment(LightningEnvironment):
+    """Tells Lightning who this process is; how the processes find each other is not its business."""
+
+    def __init__(self, team: Team) -> None:
+        super().__init__()
+        self._team = team
+
+    @property
+    def creates_processes_externally(self) -> bool:
+        """Say that Lightning need not start any process."""
+        return True
+
+    def world_size(self) -> int:
+        """Give the number of processes."""
+        return self._team.size
+
+    def global_rank(self) -> int:
+        """Give this process's number."""
+        return self._team.rank
+
+    def node_rank(self) -> int:
+        """Give this process's number: each is a machine of its own."""
+        return self._team.rank
+
+    def local_rank(self) -> int:
+        """Give 0, as each process is the only one of its machine."""
+        return 0
+
+    def teardown(self) -> None:
+        """Leave the environment variables alone."""
+
+
+class _TeamStrategy(DDPStrategy):
+    """Lightning's DDP in a process group that is there already."""
+
+    @property
+    def world_size(self) -> int:
+        """Give 1, so that Lightning leaves to us what happens when a process is asked to end.
+
+        It would else ask before every step whether any was, and answer a SIGTERM by telling all of them, from whatever
+        the process was at, which may wait for ever. Here who is asked to end raises, and the team ends with it.
+        """
+        return 1
+
+    def _configure_launcher(self) -> None:
+        # there is nothing to launch, and Lightning's launcher would change the number of threads
+        self._launcher = None
 
 
 @contextmanager
@@ -76,6 +153,8 @@ def _quiet_lightning() -> Iterator[None]:
             warnings.filterwarnings("ignore", message=".*does not have many workers.*")
             # Lightning 2.6 uses a tree function that torch 2.13 is about to rename
             warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+            # strides along axes of one pixel are a matter of taste
+            warnings.filterwarnings("ignore", message=".*Grad strides do not match bucket view strides.*")
             # a GPU left aside on purpose by trainer.accelerator=cpu
             warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
             yield

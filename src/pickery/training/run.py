@@ -21,6 +21,7 @@ from pickery.training.run_folder import RunFolder, State, default_folder, identi
 
 if TYPE_CHECKING:
     from pickery.training.common import FitResult
+    from pickery.training.team import Meeting
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ def run_training(
     parent: str | None = None,
     tags: Mapping[str, str] | None = None,
     stop_after: int | None = None,
+    meeting: Meeting | None = None,
 ) -> Run:
     """Train in the run's folder, or find the run finished there.
 
@@ -76,6 +78,8 @@ def run_training(
         Words by which to find the tracked run.
     stop_after
         Stop after so many epochs, as if interrupted: the same training can be taken up again. None: train to the end.
+    meeting
+        Where the processes wait that were started beside this one to train with it; None without any.
 
     Raises
     ------
@@ -107,7 +111,7 @@ def run_training(
             open_tracker(**opening | {"system_metrics": False}, run_id=begun).finish("KILLED")
             begun = None
         tracker = open_tracker(**opening, run_id=begun)
-        result = _train(config, data, folder, tracker, listener, tags or {}, stop_after)
+        result = _train(config, data, folder, tracker, listener, tags or {}, stop_after, meeting)
         return Run(folder.path, folder.state, result, tracker.run_id)
     finally:
         folder.close()
@@ -163,6 +167,7 @@ def _train(
     listener: Listener,
     tags: Mapping[str, str],
     stop_after: int | None,
+    meeting: Meeting | None,
 ) -> FitResult:
     path = folder.path
     try:
@@ -178,7 +183,7 @@ def _train(
         else:
             from pickery.training.fit import fit
 
-            result = fit(config, data, path, tracker, listener, stop_after=stop_after)
+            result = fit(config, data, path, tracker, listener, stop_after=stop_after, meeting=meeting)
     except KeyboardInterrupt:
         listener.rest()
         listener.log("interrupted")

@@ -39,6 +39,7 @@ NOT_COUNTED = (
     "model.pretrained",
     "trainer.epochs",
     "trainer.accelerator",
+    "trainer.devices",
     "engine.executable",
     "trainer.threads",
 )

@@ -11,18 +11,18 @@ class SamplerGroup(Settings):
     """Minibatches of patches or crops."""
 
     name: Literal["patches", "crops"] = Field(
-        "patches",
-        description="Chosen by sampler=patches (one score each, as Topaz) or sampler=crops (many scores each, which "
-        "share most of the work).",
+        "crops",
+        description="Chosen by sampler=crops (several scores each, which share most of the work) or sampler=patches "
+        "(one score each, as Topaz).",
     )
-    minibatch_size: int = Field(256, ge=2, description="Patches or crops in a minibatch.")
+    minibatch_size: int = Field(96, ge=2, description="Crops or patches in a minibatch.")
     balance: float = Field(
-        0.0625,
+        0.25,
         gt=0,
         lt=1,
         description="Share of each minibatch that is drawn for positive regions; at least one always is.",
     )
-    outputs: int = Field(4, ge=1, le=64, description="Scores along each side of a crop; crops only.")
+    outputs: int = Field(2, ge=1, le=64, description="Scores along each side of a crop; crops only.")
     epoch_size: int = Field(1000, ge=1, description="Minibatches in an epoch.")
     workers: int = Field(
         0, ge=0, description="Loader processes; the run is the same whatever their number. 0: none beside training."
@@ -109,6 +109,12 @@ class TrainerGroup(Settings):
     )
     accelerator: Literal["auto", "cpu", "gpu"] = Field(
         "auto", description="Where to compute; auto: on a GPU if there is one."
+    )
+    devices: int = Field(
+        1,
+        ge=1,
+        description="GPUs, or on the CPU processes, of this machine that train one model together; each takes its "
+        "share of every minibatch.",
     )
     precision: Literal[32, "16-mixed", "bf16-mixed"] = Field(
         32, description="Bits of the network's arithmetic. 16-mixed needs a GPU."
