@@ -155,7 +155,7 @@ def colour_image(tiny: TinyData) -> list[str]:
     return among_good_ones(tiny, lambda path: Image.fromarray(colours).save(path), ".png")
 
 
-@says("simulated_0002 has 25 x 25 pixels at preprocess.downsample=4", "model=conv31 (31 x 31)", "downsample less")
+@says("simulated_0002 has 25 x 25 pixels at preprocess.downsample=4", "model=conv31 (35 x 35)", "downsample less")
 def micrograph_smaller_than_a_patch(tiny: TinyData) -> list[str]:
     corner = np.ascontiguousarray(good(tiny)[:100, :100])
     return among_good_ones(tiny, lambda path: write_mrc(path, corner))
@@ -319,7 +319,7 @@ def pi_of_one_or_more(tiny: TinyData) -> list[str]:
     return ["data.expected_particles=2000"]
 
 
-@says("96 x 96 pixels at preprocess.downsample=4", "model=conv127 (127 x 127)", "smaller patch")
+@says("96 x 96 pixels at preprocess.downsample=4", "model=conv127 (143 x 143)", "smaller patch")
 def patch_larger_than_the_micrographs(tiny: TinyData) -> list[str]:
     return ["model=conv127"]
 
