@@ -73,10 +73,11 @@ ROWS = (
     Row("scoring all regions of a micrograph, s", "score"),
     Row("picks from its score map, s", "suppress", 20),
     Row("peak memory of a training, MB", "peak_memory", 1),
+    Row("the same with `sampler=patches`, MB", "peak_memory_on_patches"),
     Row("picking, s per raw micrograph", "pick", 2, whole=True),
-    Row("time to Topaz's best auprc, `sampler=crops`, s", "quality", 10, whole=True),
+    Row("time to Topaz's best auprc, s", "quality", 10, whole=True),
     Row("the same with `sampler=patches`, s", "quality_on_patches", 0, whole=True),
-    Row("cross-validation, 3 values × 2 folds, `sampler=crops`, s", "cross_validation", 3, whole=True),
+    Row("cross-validation, 3 values × 2 folds, s", "cross_validation", 3, whole=True),
     Row("the same with `sampler=patches`, s", "cross_validation_on_patches", 0, whole=True),
 )
 HEADING = ("work", "Pickery", "Topaz 0.2.5", "ratio, Topaz : Pickery", "target", "rounds")

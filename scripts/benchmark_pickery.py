@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+PATCHES = ("sampler=patches", f"sampler.minibatch_size={MINIBATCH}")
+"""What Topaz trains on."""
+
+
 def settings(data: Data, work: Path, *more: str) -> list[str]:
     """Give the settings of a training as words of the command line."""
     listed = work / "micrographs.txt"
@@ -36,7 +40,7 @@ def settings(data: Data, work: Path, *more: str) -> list[str]:
     given = {
         "data.micrographs": listed, "data.picks": data.picks, "data.expected_particles": EXPECTED,
         "data.radius": RADIUS, "preprocess.downsample": DOWNSAMPLE, "preprocess.store": work / "prepared",
-        "sampler.minibatch_size": MINIBATCH, "tracking": "off", "trainer.accelerator": "cpu",
+        "tracking": "off", "trainer.accelerator": "cpu",
     }  # fmt: skip
     return [f"{name}={value}" for name, value in given.items()] + list(more)
 
@@ -96,7 +100,9 @@ class Pickery:
 
         config = load(
             "train",
-            settings(self.data, self.work, "sampler.epoch_size=36", "trainer.epochs=1", "data.test_fraction=0.1"),
+            settings(
+                self.data, self.work, *PATCHES, "sampler.epoch_size=36", "trainer.epochs=1", "data.test_fraction=0.1"
+            ),
         )
         clock = Clock()
         data = gather(config, clock)
@@ -159,7 +165,15 @@ class Pickery:
         return timed(lambda: [suppress(scores, EXTRACTION_RADIUS, -6.0) for scores in self.maps]) / len(self.maps)
 
     def peak_memory(self, number: int) -> float:
-        """Peak memory of a training of 12 minibatches, MB."""
+        """Peak memory of a training of 12 minibatches as by default, MB."""
+        return self._peak_memory()
+
+    def peak_memory_on_patches(self, number: int) -> float:
+        """Peak memory of a training of 12 minibatches of patches, MB."""
+        return self._peak_memory(*PATCHES)
+
+    def _peak_memory(self, *words: str) -> float:
         run_dir = Path(tempfile.mkdtemp(dir=self.work)) / "run"
-        words = settings(self.data, self.work, "sampler.epoch_size=12", "trainer.epochs=1", f"run_dir={run_dir}")
-        return child_memory([sys.executable, "-m", "pickery", "train", *words])
+        steps = ("sampler.epoch_size=12", "trainer.epochs=1", f"run_dir={run_dir}")
+        command = [sys.executable, "-m", "pickery", "train", *settings(self.data, self.work, *steps, *words)]
+        return child_memory(command)

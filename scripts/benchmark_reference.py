@@ -98,6 +98,8 @@ class Reference:
         """Peak memory of a training of 12 minibatches with its evaluation, MB."""
         return child_memory([str(self.program), *self._train_words(12, tested=True)], cwd=self.work)
 
+    peak_memory_on_patches = peak_memory
+
     def _tested_images(self, count: int) -> list[str]:
         return [str(path) for path in sorted((self.work / "test").iterdir())[:count]]
 

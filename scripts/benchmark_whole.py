@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from benchmark_measures import DOWNSAMPLE, EXPECTED, EXTRACTION_RADIUS, RADIUS, Data, timed
-from benchmark_pickery import settings, trained_model
+from benchmark_pickery import PATCHES, settings, trained_model
 from benchmark_reference import Reference
 
 FEW_LABELS = ("data.picks_per_micrograph=16", "data.test_fraction=0.35")
@@ -62,21 +62,22 @@ class WholePickery:
         return curve
 
     def quality(self, number: int) -> Curve:
-        """Train on crops."""
+        """Train on crops, as by default, at the learning rate that suits few labels."""
         steps = ("sampler.epoch_size=25", "trainer.epochs=12")
-        return self._train(number, "sampler=crops", "optimizer.learning_rate=0.001", *steps)
+        return self._train(number, "optimizer.learning_rate=0.001", *steps)
 
     def quality_on_patches(self, number: int) -> Curve:
-        """Train on patches, as Topaz does, at the learning rate that suits them."""
-        return self._train(number, "optimizer.learning_rate=0.001", "sampler.epoch_size=25", "trainer.epochs=12")
+        """Train on patches, as Topaz does, at the same learning rate."""
+        steps = ("sampler.epoch_size=25", "trainer.epochs=12")
+        return self._train(number, "optimizer.learning_rate=0.001", *PATCHES, *steps)
 
     def cross_validation(self, number: int) -> float:
         """Seconds of a cross-validation on crops, from raw micrographs."""
-        return self._cross_validate("sampler=crops")
+        return self._cross_validate()
 
     def cross_validation_on_patches(self, number: int) -> float:
         """Seconds of a cross-validation on patches, from raw micrographs."""
-        return self._cross_validate()
+        return self._cross_validate(*PATCHES)
 
     def _cross_validate(self, *words: str) -> float:
         work = Path(tempfile.mkdtemp(dir=self.work))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -28,10 +28,12 @@ from pickery.training.choices import (
     training_device,
 )
 from pickery.training.division import TrainingData
-from pickery.training.finish import Finished, finish_run
 from pickery.training.held_out import PickLevel
 from pickery.training.history import Epoch, best_epoch
 from pickery.training.listener import Listener
+
+if TYPE_CHECKING:
+    from pickery.training.finish import Finished
 
 
 @dataclass(frozen=True)
@@ -231,6 +233,8 @@ def conclude(
         )
     if len(epochs) < config.trainer.epochs:
         return FitResult(folder, best, tuple(epochs), choice, None)
+    from pickery.training.finish import finish_run  # draws: not in memory while the network trains
+
     listener.working("scoring all regions")
     finished = finish_run(
         folder,
