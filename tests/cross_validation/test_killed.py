@@ -160,7 +160,7 @@ MOMENTS = [
     ("pickery.training.callbacks", "save_checkpoint", 1),
     ("pickery.training.callbacks", "write_metrics", 1),
     ("pickery.training.fit", "track_epoch", 1),
-    ("pickery.training.common", "finish_run", 1),
+    ("pickery.training.finish", "finish_run", 1),
     ("pickery.training.finish", "write_micrographs", 1),
     ("pickery.training.run", "end_tracked", 1),
     ("pickery.cross_validation.work", "result_of", 1),
