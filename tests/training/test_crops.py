@@ -5,22 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from pickery.commands.train import train
 from pickery.config.errors import ConfigError
 from pickery.config.load import load
 from pickery.errors import InputError, PickeryWarning
-from pickery.terminal import Terminal
 from tests.conftest import TinyData
+from tests.training.whole_runs import run
 
 
 @pytest.fixture(autouse=True)
 def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-
-
-def run(words: list[str]) -> Path:
-    with Terminal() as terminal:
-        return train(load("train", words), terminal).resolve()
 
 
 def crops(tiny: TinyData, *words: str) -> list[str]:

@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pickery.commands.train import train
 from pickery.config.load import load
 from pickery.errors import InputError, PickeryWarning
 from pickery.formats.micrographs import write_mrc
-from pickery.terminal import Terminal
 from pickery.training.division import TrainingData, gather
 from pickery.training.listener import Silence
 from pickery.training.run_folder import default_folder, identity
+from tests.training.whole_runs import run
 
 SIDE, COUNT = 192, 4
 
@@ -97,11 +96,6 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Planted:
 @pytest.fixture(autouse=True)
 def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-
-
-def run(words: list[str]) -> Path:
-    with Terminal() as terminal:
-        return train(load("train", words), terminal).resolve()
 
 
 def data_of(words: list[str]) -> TrainingData:
