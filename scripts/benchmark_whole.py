@@ -114,6 +114,7 @@ class WholeReference:
         self.program = environment / "bin" / "topaz"
         self.prepared = Reference(data, work, environment).prepared
         self._curves: dict[int, Curve] = {}
+        self._cross_validations: dict[int, float] = {}
 
     def _few_labels(self, number: int) -> tuple[Path, list[str]]:
         """Write the picks of Pickery's division for a seed, in regions; gives their folder and what says so."""
@@ -168,6 +169,8 @@ class WholeReference:
 
     def cross_validation(self, number: int) -> float:
         """Seconds of preprocessing, six trainings on folds and a final one."""
+        if number in self._cross_validations:  # the same one serves both of Pickery's
+            return self._cross_validations[number]
         folder = Path(tempfile.mkdtemp(dir=self.work))
         begin = time.perf_counter()
         _run(
@@ -195,9 +198,9 @@ class WholeReference:
         folds = [["-k", "2", "--fold", str(fold), "--learning-rate", rate] for rate in RATES for fold in range(2)]
         for more in [*folds, final]:
             _run(self._train_words(*words, *more), folder)
-        seconds = time.perf_counter() - begin
+        self._cross_validations[number] = time.perf_counter() - begin
         shutil.rmtree(folder)
-        return seconds
+        return self._cross_validations[number]
 
     cross_validation_on_patches = cross_validation
 
