@@ -8,12 +8,13 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "pickery"
 LIGHTNING, HYDRA, MLFLOW, OPTUNA = ("pytorch_lightning", "lightning"), ("hydra", "omegaconf"), ("mlflow",), ("optuna",)
 SHELLS = (*LIGHTNING, *HYDRA, *MLFLOW, *OPTUNA)
-PURE = ("formats", "preprocess", "model", "loss", "evaluation", "data", "plots", "simulation")
+PURE = ("formats", "preprocess", "placement", "model", "loss", "evaluation", "data", "plots", "simulation")
 
 # what each pure room may import of the others, beside pickery.errors and itself
 MAY_IMPORT = {
     "formats": (),
     "preprocess": ("formats",),
+    "placement": ("formats",),
     "model": (),
     "loss": ("model",),
     "evaluation": ("model",),
@@ -71,7 +72,7 @@ def test_pure_rooms_know_no_shell_and_no_configuration(room: str) -> None:
         assert rooms_of(path) <= {"errors", "atomic", "decimals", room, *MAY_IMPORT[room]}, path
 
 
-@pytest.mark.parametrize("room", ["preprocess", "formats", "simulation", "config"])
+@pytest.mark.parametrize("room", ["preprocess", "formats", "placement", "simulation", "config"])
 def test_rooms_that_start_fast_or_in_many_processes_do_without_torch(room: str) -> None:
     for path in files(room):
         assert not reached(path, ("torch",)), path

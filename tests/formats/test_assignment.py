@@ -1,11 +1,14 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from pickery.errors import InputError
+from pickery.formats.frame import AS_IT_IS, Frame
 from pickery.formats.micrographs import MicrographFile
 from pickery.formats.picks import AssignedPicks, PickTable, assign_picks
 
@@ -25,11 +28,13 @@ def assign(
     names: list[str],
     micrographs: list[MicrographFile],
     points: list[tuple[float, float]] | None = None,
-    **settings: float,
+    *,
+    frame: Frame = AS_IT_IS,
+    ignore: tuple[str, ...] = (),
 ) -> AssignedPicks:
     x, y = np.array(points or [(10 + index, 20) for index in range(len(names))], np.float64).T
     table = PickTable(tuple(names), x, y, np.arange(len(names), dtype=np.float64), "p.txt")
-    return assign_picks(table, micrographs, {m.name: SHAPE for m in micrographs}, **settings)  # type: ignore[arg-type]
+    return assign_picks(table, micrographs, {m.name: SHAPE for m in micrographs}, frame=frame, ignore=ignore)
 
 
 def where(assigned: AssignedPicks) -> dict[str, list[int]]:
@@ -82,15 +87,51 @@ def test_nothing_matched_shows_the_nearest_names() -> None:
 
 
 def test_scale_comes_before_the_flip() -> None:
-    assigned = assign(["a"], files("/a.mrc"), [(10, 20)], coordinate_scale=4, flip_y=True)
+    assigned = assign(["a"], files("/a.mrc"), [(10, 20)], frame=Frame(4, flip_y=True))
     np.testing.assert_array_equal(assigned.points["a"], [[40, 19]])
 
 
 @given(st.integers(0, 99), st.integers(0, 199))
 def test_flipped_pick_is_on_its_pixel_of_the_flipped_image(row: int, column: int) -> None:
     image = np.arange(SHAPE[0] * SHAPE[1]).reshape(SHAPE)
-    ((x, y),) = assign(["a"], files("/a.mrc"), [(column, row)], flip_y=True).points["a"].astype(int)
+    ((x, y),) = assign(["a"], files("/a.mrc"), [(column, row)], frame=Frame(flip_y=True)).points["a"].astype(int)
     assert image[::-1][y, x] == image[row, column]
+
+
+@pytest.mark.parametrize(
+    ("frame", "seen"),
+    [
+        (Frame(flip_x=True), lambda image: image[:, ::-1]),
+        (Frame(swap_xy=True), lambda image: image.T),
+        (Frame(swap_xy=True, flip_y=True), lambda image: image[::-1].T),
+        (Frame(swap_xy=True, flip_x=True), lambda image: image[:, ::-1].T),
+        (Frame(swap_xy=True, flip_x=True, flip_y=True), lambda image: image[::-1, ::-1].T),
+    ],
+)
+def test_a_pick_seen_on_the_turned_image_is_on_its_pixel(
+    frame: Frame, seen: Callable[[NDArray[np.int_]], NDArray[np.int_]]
+) -> None:
+    image = np.arange(SHAPE[0] * SHAPE[1]).reshape(SHAPE)
+    turned = seen(image)
+    assert frame.size((turned.shape[0], turned.shape[1])) == SHAPE
+    rows, columns = np.random.default_rng(0).integers(0, turned.shape, (50, 2)).T
+    x, y = frame.apply(np.column_stack((columns, rows)).astype(float), SHAPE).astype(int).T
+    np.testing.assert_array_equal(image[y, x], turned[rows, columns])
+
+
+def test_an_offset_comes_last_in_full_size_pixels() -> None:
+    assigned = assign(["a"], files("/a.mrc"), [(10, 20)], frame=Frame(4, flip_y=True, offset_px=(-3, 1.5)))
+    np.testing.assert_array_equal(assigned.points["a"], [[37, 20.5]])
+
+
+def test_what_is_to_be_ignored_in_names_does_not_count_on_either_side() -> None:
+    both = files("/data/FoilHole_1_DW.mrc", "/data/FoilHole_2_DW.mrc")
+    assert where(assign(["2_patch.mrc", "1_patch"], both, ignore=("FoilHole_", "_DW", "_patch"))) == {
+        "FoilHole_1_DW": [1],
+        "FoilHole_2_DW": [0],
+    }
+    with pytest.raises(InputError, match=r"names x, which fits both /x1\.mrc and /x2\.mrc"):
+        assign(["x"], files("/x1.mrc", "/x2.mrc"), ignore=("1", "2"))
 
 
 def test_picks_off_the_image_are_left_out_and_counted() -> None:
@@ -111,7 +152,7 @@ def test_all_picks_off_the_image_names_the_settings_to_correct() -> None:
 @pytest.mark.parametrize("scale", [0, -1, np.nan, np.inf])
 def test_impossible_scale_is_an_input_error(scale: float) -> None:
     with pytest.raises(InputError, match=r"data\.coordinate_scale="):
-        assign(["a"], files("/a.mrc"), coordinate_scale=scale)
+        Frame(scale)
 
 
 def test_picks_that_repeat_others_are_one_particle() -> None:

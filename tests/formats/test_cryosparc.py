@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from pickery.errors import InputError
 from pickery.formats.conversion import above, by_micrograph
+from pickery.formats.frame import Frame
 from pickery.formats.micrographs import find_micrographs, write_mrc
 from pickery.formats.picks import MicrographPicks, assign_picks, read_picks, write_picks
 
@@ -132,7 +133,7 @@ def test_picks_of_another_size_of_micrograph_are_refused_with_the_scale(tmp_path
         assign_picks(table, micrographs, {"a": (800, 1600)})
     with pytest.raises(InputError, match=words.format(r"convert\.")):
         by_micrograph(table, micrographs)
-    assert assign_picks(table, micrographs, {"a": (800, 1600)}, coordinate_scale=2).points["a"].tolist() == [
+    assert assign_picks(table, micrographs, {"a": (800, 1600)}, frame=Frame(2)).points["a"].tolist() == [
         [400, 600],
         [800, 400],
     ]

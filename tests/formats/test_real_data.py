@@ -6,6 +6,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pickery.formats.conversion import by_micrograph
+from pickery.formats.frame import Frame
 from pickery.formats.micrographs import MicrographFile, find_micrographs, read_header, read_micrograph
 from pickery.formats.picks import AssignedPicks, assign_picks, read_picks, write_picks
 
@@ -92,5 +93,5 @@ def test_mean_patch_at_the_picks_is_the_same_ring_for_all_formats(
     for format in ("star", "cs", "box", "json", "cbox", "csv"):
         write_picks(tmp_path / format, by_micrograph(table, micrographs).picks, format=format, box_size_px=64)
         np.testing.assert_allclose(rings(tmp_path / format, images, micrographs), ring, atol=1e-6)
-    write_picks(tmp_path / "flipped.txt", by_micrograph(table, micrographs, flip_y=True).picks)
+    write_picks(tmp_path / "flipped.txt", by_micrograph(table, micrographs, frame=Frame(flip_y=True)).picks)
     assert np.ptp(rings(tmp_path / "flipped.txt", images, micrographs)) < 0.02

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pickery.errors import InputError
 from pickery.formats.contract import CryosparcMicrograph
 from pickery.formats.conversion import by_micrograph
+from pickery.formats.frame import Frame
 from pickery.formats.images import bare_name
 from pickery.formats.picks import MicrographPicks, read_picks, write_picks
 from pickery.formats.written import LOST
@@ -207,7 +208,7 @@ def test_scale_and_flip_on_the_way_out_are_undone_by_those_on_the_way_in(tmp_pat
         assert table.box_size.tolist() == [[8, 8], [8, 8]]
     if format == "star":
         assert by_micrograph(table).picks[0].pixel_size_angstrom == 6
-        assert by_micrograph(table, coordinate_scale=4).picks[0].pixel_size_angstrom == 1.5
+        assert by_micrograph(table, frame=Frame(4)).picks[0].pixel_size_angstrom == 1.5
 
 
 def test_eman2_info_keeps_what_else_it_holds(tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ def test_coordinates_are_scaled_and_turned_about_on_either_side():
 
 def test_to_turn_rows_about_their_number_must_be_known():
     picks, truth = table("p.txt", [("a", 5, 5, 1)]), table("t.txt", TRUTH)
-    with pytest.raises(InputError, match=r"score\.flip_y=true needs to know how many rows a has.*score\.micrographs"):
+    with pytest.raises(InputError, match=r"score\.flip_y=true needs to know the size of a,.*score\.micrographs"):
         gathered(picks=picks, truth=truth, flip_y=True)
 
 

@@ -33,6 +33,7 @@ def run(config: ConvertConfig) -> None:
 
 def _convert_picks(config: ConvertConfig, terminal: Terminal) -> None:
     from pickery.formats.conversion import above, by_micrograph
+    from pickery.formats.frame import Frame
     from pickery.formats.micrographs import find_micrographs
     from pickery.formats.picks import files_to_write, read_picks, write_picks
 
@@ -53,8 +54,7 @@ def _convert_picks(config: ConvertConfig, terminal: Terminal) -> None:
     gathered = by_micrograph(
         table,
         micrographs,
-        coordinate_scale=settings.coordinate_scale,
-        flip_y=settings.flip_y,
+        frame=Frame(settings.coordinate_scale, flip_y=settings.flip_y),
         pixel_size_angstrom=settings.pixel_size,
     )
     if settings.threshold is not None:

@@ -3,7 +3,7 @@
 import difflib
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pickery.errors import InputError
 from pickery.formats.contract import PickTable
+from pickery.formats.frame import AS_IT_IS, Frame
 from pickery.formats.images import bare_name, without_id
 from pickery.formats.micrographs import MicrographFile
 
@@ -46,8 +47,8 @@ def assign_picks(
     micrographs: Sequence[MicrographFile],
     shapes: Mapping[str, tuple[int, int]],
     *,
-    flip_y: bool = False,
-    coordinate_scale: float = 1.0,
+    frame: Frame = AS_IT_IS,
+    ignore: Sequence[str] = (),
     setting: str = "data.picks",
 ) -> AssignedPicks:
     """Assign picks to micrographs and turn them into full-size pixels of their arrays.
@@ -61,10 +62,10 @@ def assign_picks(
     ----------
     shapes
         Micrograph's name → (rows, columns).
-    flip_y
-        Whether the picks' micrographs have their rows in the opposite order: row r is then row rows - 1 - r.
-    coordinate_scale
-        Full-size pixels per pixel of the table; applied before the flip.
+    frame
+        How the table's coordinates lie in the micrographs.
+    ignore
+        Parts of names that do not count, in the table and in the micrographs' own.
     setting
         Named in messages.
 
@@ -73,11 +74,7 @@ def assign_picks(
     InputError
         A name fits two micrographs equally well or the reverse, no name fits, or all picks lie outside.
     """
-    if not (np.isfinite(coordinate_scale) and coordinate_scale > 0):
-        raise InputError(
-            f"data.coordinate_scale={coordinate_scale:g} must be above 0: give full-size pixels per pixel."
-        )
-    place_of = match_names(dict.fromkeys(table.micrograph), micrographs, setting)
+    place_of = match_names(dict.fromkeys(table.micrograph), micrographs, setting, ignore)
     counts = Counter(table.micrograph)
     unmatched = {name: count for name, count in counts.items() if name not in place_of}
     if not place_of:
@@ -91,14 +88,10 @@ def assign_picks(
         own = order[bounds[index] : bounds[index + 1]]
         rows, columns = shapes[micrograph.name]
         if len(own) and (known := table.known.get(table.micrograph[own[0]])) and known.shape is not None:
-            picked = (round(known.shape[0] * coordinate_scale), round(known.shape[1] * coordinate_scale))
-            check_size(picked, (rows, columns), coordinate_scale, micrograph.name, table.source)
-        x, y = table.x[own] * coordinate_scale, table.y[own] * coordinate_scale
-        if flip_y:
-            y = rows - 1 - y
-        # the pixel that a centre falls on is floor(v + 0.5)
-        inside = (x >= -0.5) & (x < columns - 0.5) & (y >= -0.5) & (y < rows - 0.5)
-        xy = np.column_stack((x, y))[inside]
+            check_size(frame.size(known.shape), (rows, columns), frame.coordinate_scale, micrograph.name, table.source)
+        xy = frame.apply(np.column_stack((table.x[own], table.y[own])), (rows, columns))
+        inside = lies_inside(xy, (rows, columns))
+        xy = xy[inside]
         first = np.sort(np.unique(xy, axis=0, return_index=True)[1])
         points[micrograph.name] = xy[first]
         scores[micrograph.name] = table.score[own][inside][first]
@@ -112,10 +105,38 @@ def assign_picks(
             f"{setting}={table.source} has all its {np.count_nonzero(matched)} picks outside the micrographs (x from"
             f" {table.x[matched].min():g} to {table.x[matched].max():g}, y from {table.y[matched].min():g} to"
             f" {table.y[matched].max():g}, and the first micrograph has {shapes[micrographs[0].name][1]} ×"
-            f" {shapes[micrographs[0].name][0]} pixels): correct data.coordinate_scale={coordinate_scale:g} or"
-            f" data.flip_y={str(flip_y).lower()}, or give the micrographs that were picked."
+            f" {shapes[micrographs[0].name][0]} pixels): correct data.coordinate_scale={frame.coordinate_scale:g} or"
+            f" data.flip_y={str(frame.flip_y).lower()}, or give the micrographs that were picked."
         )
     return AssignedPicks(points, scores, unmatched, outside, repeated)
+
+
+def coordinates_of(
+    table: PickTable,
+    micrographs: Sequence[MicrographFile],
+    *,
+    ignore: Sequence[str] = (),
+    setting: str = "data.picks",
+) -> dict[str, NDArray[np.float64]]:
+    """Give each micrograph's picks as the table has them, unread: float64 (n, 2), x and y; nothing is left out.
+
+    Raises
+    ------
+    InputError
+        A name fits two micrographs equally well or the reverse.
+    """
+    place_of = match_names(dict.fromkeys(table.micrograph), micrographs, setting, ignore)
+    place = np.fromiter((place_of.get(name, -1) for name in table.micrograph), np.int64, len(table))
+    order = np.argsort(place, kind="stable")
+    bounds = np.searchsorted(place[order], np.arange(len(micrographs) + 1))
+    xy = np.column_stack((table.x, table.y))
+    return {file.name: xy[order[bounds[i] : bounds[i + 1]]] for i, file in enumerate(micrographs)}
+
+
+def lies_inside(xy: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Whether each (x, y) lies on a pixel of an image of (rows, columns): that of a centre is floor(v + 0.5)."""
+    inside: NDArray[np.bool_] = np.all((xy >= -0.5) & (xy < np.array(shape[::-1]) - 0.5), axis=1)
+    return inside
 
 
 def check_size(
@@ -166,9 +187,17 @@ class _Claims:
 
 
 def match_names(
-    names: Sequence[str] | Mapping[str, None], micrographs: Sequence[MicrographFile], setting: str
+    names: Sequence[str] | Mapping[str, None],
+    micrographs: Sequence[MicrographFile],
+    setting: str,
+    ignore: Sequence[str] = (),
 ) -> dict[str, int]:
     """Index of the micrograph of each name that has one; see `assign_picks`.
+
+    Parameters
+    ----------
+    ignore
+        Parts of the names, without folder and ending, that do not count, on either side.
 
     Raises
     ------
@@ -178,7 +207,7 @@ def match_names(
     by_name = {micrograph.name: index for index, micrograph in enumerate(micrographs)}
     by_bare_name: dict[str, list[int]] = {}
     for index, micrograph in enumerate(micrographs):
-        by_bare_name.setdefault(bare_name(micrograph.path.name), []).append(index)
+        by_bare_name.setdefault(essential_name(micrograph.path.name, ignore), []).append(index)
     by_name_without_id: dict[str, list[int]] = {}
     for bare, indices in by_bare_name.items():
         if without_id(bare) != bare:
@@ -188,7 +217,7 @@ def match_names(
     claims: dict[int, _Claims] = {}
     for name in names:
         own_folders = _folders(name)
-        bare = bare_name(name)
+        bare = essential_name(name, ignore)
         candidates = by_bare_name.get(bare) or by_bare_name.get(without_id(bare)) or by_name_without_id.get(bare, [])
         agreement = {index: _common(own_folders, folders[index]) for index in candidates}
         best = [index for index in candidates if agreement[index] == max(agreement.values())]
@@ -204,6 +233,14 @@ def match_names(
         elif best:
             claims.setdefault(best[0], _Claims()).differing[name] = agreement[best[0]]
     return {name: index for index, claim in claims.items() for name in _settled(claim, micrographs[index], setting)}
+
+
+def essential_name(name: str, ignore: Iterable[str]) -> str:
+    """Give a micrograph's name without its folder, its ending and what is to be ignored in it."""
+    bare = bare_name(name)
+    for part in ignore:
+        bare = bare.replace(part, "")
+    return bare
 
 
 def _settled(claims: _Claims, micrograph: MicrographFile, setting: str) -> list[str]:

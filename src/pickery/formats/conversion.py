@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pickery.errors import InputError
-from pickery.formats.assignment import check_size, match_names, nothing_matches
+from pickery.formats.assignment import check_size, lies_inside, match_names, nothing_matches
 from pickery.formats.contract import KnownMicrograph, MicrographPicks, PickTable
+from pickery.formats.frame import AS_IT_IS, Frame
 from pickery.formats.micrographs import MicrographFile, read_header
 
 
@@ -32,8 +33,7 @@ class Gathered:
         counts = {}
         for one in self.picks:
             if one.shape is not None:
-                inside = ((one.points >= -0.5) & (one.points < np.array(one.shape[::-1]) - 0.5)).all(axis=1)
-                counts[one.micrograph] = int(np.count_nonzero(~inside))
+                counts[one.micrograph] = int(np.count_nonzero(~lies_inside(one.points, one.shape)))
         return {name: count for name, count in counts.items() if count}
 
 
@@ -41,8 +41,7 @@ def by_micrograph(
     table: PickTable,
     micrographs: Sequence[MicrographFile] | None = None,
     *,
-    coordinate_scale: float = 1.0,
-    flip_y: bool = False,
+    frame: Frame = AS_IT_IS,
     pixel_size_angstrom: float | None = None,
     setting: str = "convert.source",
     prefix: str = "convert.",
@@ -54,10 +53,8 @@ def by_micrograph(
     micrographs
         Those that the picks lie on, by which they are then named; None takes the names in the table. Files may be
         absent where a list says their sizes.
-    coordinate_scale
-        Full-size pixels per pixel of the table; applied before the flip.
-    flip_y
-        Whether row r stands in the table as row rows - 1 - r.
+    frame
+        How the table's coordinates lie in the micrographs.
     pixel_size_angstrom
         None takes what headers, lists and the table say.
     setting, prefix
@@ -73,7 +70,7 @@ def by_micrograph(
     if micrographs is None:
         place_of = {name: place for place, name in enumerate(names)}
         listed = list(names)
-        said = [_scaled(table.known.get(name, KnownMicrograph()), coordinate_scale) for name in names]
+        said = [_scaled(table.known.get(name, KnownMicrograph()), frame) for name in names]
     else:
         place_of = match_names(names, micrographs, setting)
         if not place_of:
@@ -81,8 +78,8 @@ def by_micrograph(
         listed = [file.listed_as for file in micrographs]
         said = [_said_of(file) for file in micrographs]
         for name, at in place_of.items():
-            of_table = _scaled(table.known.get(name, KnownMicrograph()), coordinate_scale)
-            check_size(of_table.shape, said[at].shape, coordinate_scale, listed[at], table.source, prefix)
+            of_table = _scaled(table.known.get(name, KnownMicrograph()), frame)
+            check_size(of_table.shape, said[at].shape, frame.coordinate_scale, listed[at], table.source, prefix)
             said[at] = _filled(said[at], of_table)
 
     place = np.fromiter((place_of.get(name, -1) for name in table.micrograph), np.int64, len(table))
@@ -91,14 +88,14 @@ def by_micrograph(
     bounds = np.searchsorted(place[order], np.arange(len(listed) + 1))
     for index, (name, known) in enumerate(zip(listed, said, strict=True)):
         own = order[bounds[index] : bounds[index + 1]]
-        xy = np.column_stack((table.x[own], table.y[own])) * coordinate_scale
-        if flip_y and len(own):
-            if known.shape is None:
+        xy = np.column_stack((table.x[own], table.y[own]))
+        if len(own):
+            if frame.needs_size and known.shape is None:
                 raise InputError(
-                    f"{prefix}flip_y=true needs to know how many rows {name} has, which {table.source} does not say:"
-                    f" give {prefix}micrographs."
+                    f"{prefix}{frame.needs_size}=true needs to know the size of {name}, which {table.source} does not "
+                    f"say: give {prefix}micrographs."
                 )
-            xy[:, 1] = known.shape[0] - 1 - xy[:, 1]
+            xy = frame.apply(xy, known.shape)
         picks.append(
             MicrographPicks(
                 micrograph=name,
@@ -107,7 +104,7 @@ def by_micrograph(
                 shape=known.shape,
                 pixel_size_angstrom=pixel_size_angstrom or known.pixel_size_angstrom,
                 cryosparc=known.cryosparc,
-                box_size_px=None if table.box_size is None else table.box_size[own] * coordinate_scale,
+                box_size_px=None if table.box_size is None else table.box_size[own] * frame.coordinate_scale,
                 cryosparc_rows=None if table.cryosparc is None else table.cryosparc[own],
             )
         )
@@ -141,12 +138,12 @@ def _said_of(file: MicrographFile) -> KnownMicrograph:
     return KnownMicrograph(header.shape, size, file.known.cryosparc)
 
 
-def _scaled(known: KnownMicrograph, scale: float) -> KnownMicrograph:
+def _scaled(known: KnownMicrograph, frame: Frame) -> KnownMicrograph:
     """Give what a table says of its micrograph for the full-size one."""
     size = known.pixel_size_angstrom
     return KnownMicrograph(
-        known.shape and (round(known.shape[0] * scale), round(known.shape[1] * scale)),
-        size and size / scale,
+        known.shape and frame.size(known.shape),
+        size and size / frame.coordinate_scale,
         known.cryosparc,
     )
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from pickery.errors import InputError
-from pickery.formats.assignment import AssignedPicks, match_names, nothing_matches
+from pickery.formats.assignment import AssignedPicks, lies_inside, match_names, nothing_matches
 from pickery.formats.contract import PickTable
 from pickery.formats.files import unique_names
+from pickery.formats.frame import AS_IT_IS, Frame
 from pickery.formats.images import bare_name
 from pickery.formats.micrographs import MicrographFile
 
@@ -38,8 +39,7 @@ def pair_picks(
     micrographs: Sequence[MicrographFile],
     shapes: Mapping[str, tuple[int, int]],
     *,
-    flip_y: bool = False,
-    coordinate_scale: float = 1.0,
+    frame: Frame = AS_IT_IS,
     setting: str,
     prefix: str,
 ) -> AssignedPicks:
@@ -49,10 +49,8 @@ def pair_picks(
     ----------
     shapes
         Micrograph's name → (rows, columns), of those whose size is known; only there can a pick lie outside.
-    flip_y
-        Whether the picks' micrographs have their rows in the opposite order.
-    coordinate_scale
-        Full-size pixels per pixel of the table; applied before the flip.
+    frame
+        How the table's coordinates lie in the micrographs.
     setting
         That of the picks, for messages.
     prefix
@@ -77,18 +75,16 @@ def pair_picks(
     points, scores, outside, repeated = {}, {}, {}, {}
     for index, name in enumerate(micrograph.name for micrograph in micrographs):
         own = order[bounds[index] : bounds[index + 1]]
-        xy = np.column_stack((table.x[own], table.y[own])) * coordinate_scale
         shape = shapes.get(name)
-        if flip_y and len(own):
-            if shape is None:
+        xy = np.column_stack((table.x[own], table.y[own]))
+        if len(own):
+            if frame.needs_size and shape is None:
                 raise InputError(
-                    f"{prefix}flip_y=true needs to know how many rows {name} has, which {setting}={table.source} does "
-                    f"not say: give the micrographs as {prefix.partition('.')[0]}.micrographs."
+                    f"{prefix}{frame.needs_size}=true needs to know the size of {name}, which {setting}={table.source} "
+                    f"does not say: give the micrographs as {prefix.partition('.')[0]}.micrographs."
                 )
-            xy[:, 1] = shape[0] - 1 - xy[:, 1]
-        # the pixel that a centre falls on is floor(v + 0.5)
-        size = np.inf if shape is None else np.array(shape[::-1], dtype=np.float64)
-        inside = np.all(((xy >= -0.5) | (shape is None)) & (xy < size - 0.5), axis=1)
+            xy = frame.apply(xy, shape)
+        inside = np.ones(len(xy), dtype=bool) if shape is None else lies_inside(xy, shape)
         first = np.sort(np.unique(xy[inside], axis=0, return_index=True)[1])
         points[name], scores[name] = xy[inside][first], table.score[own][inside][first]
         if not inside.all():
@@ -98,8 +94,8 @@ def pair_picks(
     if not any(map(len, points.values())):
         raise InputError(
             f"{setting}={table.source} has all its {sum(outside.values())} picks outside the micrographs: correct "
-            f"{prefix}coordinate_scale={coordinate_scale:g} or {prefix}flip_y={str(flip_y).lower()}, or give the "
-            "micrographs that were picked."
+            f"{prefix}coordinate_scale={frame.coordinate_scale:g} or {prefix}flip_y={str(frame.flip_y).lower()}, or "
+            "give the micrographs that were picked."
         )
     unmatched = {name: count for name, count in counts.items() if name not in place_of}
     return AssignedPicks(points, scores, unmatched, outside, repeated)

@@ -13,6 +13,7 @@ from pickery.errors import InputError
 from pickery.formats.assignment import AssignedPicks, match_names
 from pickery.formats.contract import PickTable
 from pickery.formats.files import natural_key
+from pickery.formats.frame import Frame
 from pickery.formats.micrographs import MicrographFile, find_micrographs, read_header
 from pickery.formats.pairing import named_micrographs, pair_picks
 from pickery.formats.picks import read_picks
@@ -81,8 +82,7 @@ def gather(settings: ScoreGroup) -> Sides:
         picks,
         micrographs,
         shapes,
-        flip_y=settings.flip_y,
-        coordinate_scale=settings.coordinate_scale,
+        frame=Frame(settings.coordinate_scale, flip_y=settings.flip_y),
         setting="score.picks",
         prefix="score.",
     )
@@ -90,8 +90,7 @@ def gather(settings: ScoreGroup) -> Sides:
         truth,
         micrographs,
         shapes,
-        flip_y=settings.truth_flip_y,
-        coordinate_scale=settings.truth_coordinate_scale,
+        frame=Frame(settings.truth_coordinate_scale, flip_y=settings.truth_flip_y),
         setting="score.truth",
         prefix="score.truth_",
     )

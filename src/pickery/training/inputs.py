@@ -10,6 +10,9 @@ import numpy as np
 
 from pickery.config.schema import DataGroup, PreprocessGroup, TrainConfig
 from pickery.errors import InputError
+from pickery.formats.assignment import coordinates_of
+from pickery.formats.contract import PickTable
+from pickery.formats.frame import Frame
 from pickery.formats.masks import Mask, find_masks
 from pickery.formats.micrographs import MicrographFile, find_micrographs, read_header
 from pickery.formats.picks import AssignedPicks, assign_picks, read_picks
@@ -19,6 +22,7 @@ from pickery.simulation.data_set import DataSet, cached_data_set
 from pickery.simulation.settings import SimulationSettings
 from pickery.training.left_out import MaskedRuns, Points, apply_masks
 from pickery.training.listener import Listener
+from pickery.training.look import check_picks, to_look_at
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,9 @@ class Found:
         Each micrograph's positions known to hold no particle, likewise; empty where none are given.
     masks
         The micrographs' masks, by name.
+    looked_at
+        Of a few micrographs, x and y of their picks as the file of picks has them: enough to see whether they sit on
+        particles. Empty for simulated data.
     emptied
         Names of the micrographs whose picks all lie in their masks, so that `points` has none: they were looked at.
     """
@@ -55,6 +62,7 @@ class Found:
     truth: Points
     negatives: Points
     masks: Mapping[str, Mask]
+    looked_at: Points
     emptied: frozenset[str] = frozenset()
 
 
@@ -105,6 +113,7 @@ def collect(config: TrainConfig, listener: Listener, *, simulated: DataSet | Non
         When something given cannot be used; see the formats and preprocess rooms.
     """
     found = find(config.data, listener, simulated=simulated, skip_bad=config.preprocess.skip_bad)
+    check_picks(config, found.files, found.looked_at, frame_of(config.data), listener)
     # before hours of preparing, so that a mask that cannot be used is said at once
     positions = {"picks": found.points, "positions of data.negatives": found.negatives}
     kept, masked = apply_masks(found.masks, positions, config.preprocess.downsample, listener)
@@ -182,8 +191,13 @@ def find(settings: DataGroup, listener: Listener, *, simulated: DataSet | None =
     trains = [file for file in files if file.path in train_paths]
     tests = [file for file in files if file.path in test_paths]
     # a table may hold the picks of both sides
-    read = _read(picks, files, shapes, settings, listener, setting="data.picks")
+    table = read_picks(picks, setting="data.picks")
+    read = _assigned(table, files, shapes, settings, listener, setting="data.picks")
     points = {file.name: read[file.name] for file in trains if file.name in read}
+    looked_at: Points = {}
+    if simulated is None:
+        coordinates = coordinates_of(table, files, ignore=ignored_in_names(settings))
+        looked_at = {n: coordinates[n] for n in to_look_at({name: len(xy) for name, xy in coordinates.items()})}
     if tests:
         assert settings.test_picks is not None
         read = _read(settings.test_picks, files, shapes, settings, listener, setting="data.test_picks")
@@ -204,6 +218,7 @@ def find(settings: DataGroup, listener: Listener, *, simulated: DataSet | None =
         truth=truth,
         negatives=negatives,
         masks=masks,
+        looked_at=looked_at,
     )
 
 
@@ -250,16 +265,45 @@ def _read(
     *,
     setting: str,
 ) -> Points:
+    return _assigned(read_picks(source, setting=setting), files, shapes, settings, listener, setting=setting)
+
+
+def _assigned(
+    table: PickTable,
+    files: Sequence[MicrographFile],
+    shapes: Mapping[str, tuple[int, int]],
+    settings: DataGroup,
+    listener: Listener,
+    *,
+    setting: str,
+) -> Points:
     assigned = assign_picks(
-        read_picks(source, setting=setting),
+        table,
         files,
         shapes,
-        flip_y=settings.flip_y,
-        coordinate_scale=settings.coordinate_scale,
+        frame=frame_of(settings),
+        ignore=ignored_in_names(settings),
         setting=setting,
     )
     _tell(assigned, listener, setting)
     return dict(assigned.points)
+
+
+def frame_of(settings: DataGroup) -> Frame:
+    """Give how the settings say that the picks' coordinates lie in the micrographs.
+
+    Raises
+    ------
+    InputError
+        The scale is impossible.
+    """
+    return Frame(settings.coordinate_scale, settings.swap_xy, settings.flip_x, settings.flip_y, settings.offset)
+
+
+def ignored_in_names(settings: DataGroup) -> tuple[str, ...]:
+    """Give the parts of names that do not count, as the settings say."""
+    parts = settings.ignore_in_names
+    return () if parts is None else (parts,) if isinstance(parts, str) else parts
 
 
 def _tell(assigned: AssignedPicks, listener: Listener, setting: str) -> None:

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from pickery.config.schema.base import Files, Folder, Settings
+from pickery.config.schema.base import Files, Folder, Offset, Parts, Settings
 
 OF_FILES = (
     "micrographs",
@@ -13,8 +13,13 @@ OF_FILES = (
     "masks",
     "test_micrographs",
     "test_picks",
-    "flip_y",
+    "ignore_in_names",
     "coordinate_scale",
+    "swap_xy",
+    "flip_x",
+    "flip_y",
+    "offset",
+    "check_picks",
     "pixel_size",
 )
 """Settings of the group `data` that say which files there are and how they are meant."""
@@ -107,12 +112,29 @@ class _Labels(MicrographsGroup):
         description="What becomes of micrographs without picks: keep them as unlabeled training data, or drop them "
         "(when nobody looked at them; one with data.negatives stays).",
     )
-    flip_y: bool = Field(False, description="Whether the picks' y axis points the other way.")
+    ignore_in_names: Parts = Field(
+        None,
+        description="Parts of names that do not count when picks and micrographs are matched by name, such as "
+        "_DW or [_patch_aligned,FoilHole_].",
+    )
+    check_picks: bool = Field(
+        True,
+        description="Whether the picks are looked at on some of the micrographs before a training starts, and refused "
+        "where they fit far better mirrored, scaled, swapped or moved; false: that is a warning.",
+    )
     coordinate_scale: float = Field(
         1.0,
         gt=0,
         description="Factor from the picks' coordinates to full-size pixels: 4 for picks made on micrographs binned "
         "by 4.",
+    )
+    swap_xy: bool = Field(False, description="Whether the picks have y where x belongs, and the reverse.")
+    flip_x: bool = Field(False, description="Whether the picks' x axis points the other way, once swapped.")
+    flip_y: bool = Field(False, description="Whether the picks' y axis points the other way, once swapped.")
+    offset: Offset = Field(
+        (0.0, 0.0),
+        description="What is added last to the picks' coordinates, x and y in full-size pixels: half a box, for picks "
+        "that are corners.",
     )
 
 

@@ -1,0 +1,122 @@
+"""A look at some raw micrographs before anything is prepared: whether the picks sit on particles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from pickery.config.schema import TrainConfig
+from pickery.errors import InputError
+from pickery.formats.files import natural_key
+from pickery.formats.frame import Frame
+from pickery.formats.micrographs import MicrographFile, read_micrograph
+from pickery.placement.rings import Surroundings, surroundings
+from pickery.placement.verdict import Verdict, judge
+from pickery.placement.words import mending, sentence
+from pickery.sharing import usable_cores
+from pickery.training.left_out import Points
+from pickery.training.listener import Listener
+
+FEWEST, MOST = 4, 24
+"""Micrographs that are looked at: as many as hold enough picks."""
+ENOUGH_PICKS = 500
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What was seen.
+
+    Attributes
+    ----------
+    verdict
+        Whether the picks sit on particles.
+    around
+        Micrograph's name → its surroundings, of those looked at.
+    unreadable
+        Micrograph's name → why it could not be looked at.
+    """
+
+    verdict: Verdict
+    around: Mapping[str, Surroundings]
+    unreadable: Mapping[str, str]
+
+
+def to_look_at(counts: Mapping[str, int]) -> list[str]:
+    """Choose micrographs, spread evenly over those with picks, the fewest that hold enough of them."""
+    picked = sorted((name for name, count in counts.items() if count), key=natural_key)
+    chosen: list[str] = []
+    for number in range(min(FEWEST, len(picked)), min(MOST, len(picked)) + 1):
+        chosen = [picked[(2 * index + 1) * len(picked) // (2 * number)] for index in range(number)]
+        if sum(counts[name] for name in chosen) >= ENOUGH_PICKS:
+            break
+    return chosen
+
+
+def look(
+    files: Sequence[MicrographFile],
+    coordinates: Points,
+    frame: Frame,
+    *,
+    factors: Iterable[float] = (),
+    listener: Listener,
+) -> Look:
+    """Look at micrographs.
+
+    Parameters
+    ----------
+    files
+        Those to look at; they are read in full.
+    coordinates
+        Micrograph's name → x and y of its picks as their file has them.
+    frame
+        How the settings say that these are read.
+    factors
+        Scales that are worth a try beside powers of two.
+    listener
+        Told that this is going on.
+    """
+    listener.working("looking whether the picks sit on particles")
+    around: dict[str, Surroundings] = {}
+    unreadable: dict[str, str] = {}
+    # reading and the transforms let other threads work
+    with ThreadPoolExecutor(min(4, usable_cores())) as pool:
+        waiting = [(file.name, pool.submit(_around, file)) for file in files]
+        for name, future in waiting:
+            try:
+                around[name] = future.result()
+            except InputError as error:
+                unreadable[name] = str(error)
+    return Look(judge(coordinates, around, frame, factors), around, unreadable)
+
+
+def _around(file: MicrographFile) -> Surroundings:
+    return surroundings(read_micrograph(file.path))
+
+
+def check_picks(
+    config: TrainConfig, files: Sequence[MicrographFile], coordinates: Points, frame: Frame, listener: Listener
+) -> None:
+    """Look, and refuse picks that clearly sit elsewhere; a warning with ``data.check_picks=false``.
+
+    Raises
+    ------
+    InputError
+        The picks fit far better mirrored, swapped, scaled or moved.
+    """
+    chosen = [file for file in files if len(coordinates.get(file.name, ()))]
+    if not chosen:
+        return
+    seen = look(chosen, coordinates, frame, factors=[config.preprocess.downsample], listener=listener)
+    better = seen.verdict.better
+    if better is None:
+        if seen.verdict.kind in ("unclear", "outside"):
+            listener.warn(f"{sentence(seen.verdict)}; pickery doctor draws them")
+        return
+    words = f"{sentence(seen.verdict)}: give {' '.join(mending(frame, better.frame))}"
+    if config.data.check_picks:
+        raise InputError(
+            f"{words}. pickery doctor with the same settings draws both; data.check_picks=false trains on them all the "
+            "same."
+        )
+    listener.warn(f"{words}; trained on as they are, since data.check_picks=false")
