@@ -142,6 +142,18 @@ def test_picking_needs_no_training_and_no_shell() -> None:
             assert not rooms_of(path) & {"config", "tracking", "plots"}, path
 
 
+def test_the_doctor_looks_and_trains_nothing() -> None:
+    for path in files("doctor"):
+        assert not reached(path, SHELLS), path
+        assert not rooms_of(path) & {"tracking", "topaz", "picking", "cross_validation", "report"}, path
+
+
+def test_a_report_is_made_from_a_runs_folder_alone() -> None:
+    for path in files("report"):
+        assert not reached(path, (*LIGHTNING, *MLFLOW, *OPTUNA, "torch")), path
+        assert rooms_of(path) <= {"errors", "config", "evaluation", "report"}, path
+
+
 def test_nobody_imports_the_commands_but_the_command_line() -> None:
     for path in ALL_FILES:
         room = path.relative_to(SOURCE).parts[0]

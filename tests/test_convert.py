@@ -94,7 +94,7 @@ def test_mistakes_are_answered_with_a_way_out(project: Path, capsys: pytest.Capt
         (["p.txt", "out", "convert.out_format=box"], 1, "convert.box_size is missing: an EMAN .box file has the size"),
         (["p.txt", "o.box", "convert.box_size=9"], 1, "would have the picks of 2 micrographs"),
         (["p.txt", "o.cs"], 1, "needs the size of a"),
-        (["p.txt", "o.csv", "convert.flip_y=true"], 1, "convert.flip_y=true needs to know how many rows a has"),
+        (["p.txt", "o.csv", "convert.flip_y=true"], 1, "convert.flip_y=true needs to know the size of a,"),
         (["p.txt", "o.csv", "convert.threshold=9"], 1, "leaves no pick: the scores in p.txt go from 0.125 to 0.5"),
     ]:
         assert main(["convert", *words]) == status, words

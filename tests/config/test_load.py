@@ -166,7 +166,7 @@ def test_an_experiment_that_names_files_chooses_them(tmp_path: Path) -> None:
     search = experiment(tmp_path, "mine", MINE)
     config = load("train", [search, "experiment=mine"])
     assert (config.data.source, config.data.micrographs, config.data.radius) == ("files", "mics", 4)
-    assert config.preprocess.downsample == 16
+    assert config.preprocess.downsample is None
 
 
 def test_an_experiment_within_an_experiment_chooses_too(tmp_path: Path) -> None:

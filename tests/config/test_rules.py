@@ -198,7 +198,13 @@ WITHOUT_EFFECT: list[tuple[dict[str, object], list[str]]] = [
     ({"simulation.micrographs": 3}, ["simulation.micrographs=3", "data=files"]),
     ({"simulation.seed": 3}, ["simulation.seed=3", "data=files"]),
     (
-        {"data.particle_diameter": 120, "evaluation.extraction_radius": 9},
+        {
+            "data.particle_diameter": 120,
+            "evaluation.extraction_radius": 9,
+            "data.radius": 2,
+            "preprocess.downsample": 4,
+            "model.architecture": "conv31",
+        },
         ["data.particle_diameter=120", "evaluation.extraction_radius=9"],
     ),
     ({"tracking.enabled": False, "tracking.root": "elsewhere"}, ["tracking.root=elsewhere", "tracking=off"]),

@@ -15,6 +15,7 @@ from pickery.formats.micrographs import write_mrc
 from pickery.training.division import TrainingData, gather
 from pickery.training.listener import Silence
 from pickery.training.run_folder import default_folder, identity
+from pickery.training.sizes import provisional
 from tests.training.whole_runs import run
 
 SIDE, COUNT = 192, 4
@@ -259,7 +260,7 @@ def test_a_micrograph_with_negatives_alone_has_been_looked_at(planted: Planted) 
 
 
 def name_of(*words: str) -> str:
-    config = load("train", list(words))
+    config = provisional(load("train", list(words)))
     return default_folder("train", config, identity(config, "0" * 32, None)).name  # type: ignore[arg-type]
 
 

@@ -10,11 +10,15 @@ def run(config: PreprocessConfig) -> None:
     """Prepare micrographs, and say where they are."""
     from pickery.formats.micrographs import find_micrographs
     from pickery.training.inputs import mrc_root, prepare_files
+    from pickery.training.sizes import DOWNSAMPLE
 
     with Terminal() as terminal:
         assert config.data.micrographs is not None
         files = find_micrographs(config.data.micrographs)
-        result = prepare_files(files, config.preprocess, config.seed, terminal)
+        settings = config.preprocess
+        if settings.downsample is None:  # nothing here says how large a particle is
+            settings = settings.model_copy(update={"downsample": DOWNSAMPLE})
+        result = prepare_files(files, settings, config.seed, terminal)
         terminal.rest()
         for name, reason in result.skipped.items():
             terminal.warn(f"left out {name}: {reason}")

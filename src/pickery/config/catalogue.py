@@ -170,7 +170,8 @@ def brings(command: str, group: str, option: str) -> dict[str, str]:
     for name, inner in nested.items():
         for key, value in inner.items():
             field = settings(command).get(f"{name}.{key}")
-            if field is not None and value != field.default and not names_its_option(key):
+            same = (tuple(value) if isinstance(value, list) else value) == (None if field is None else field.default)
+            if field is not None and not same and not names_its_option(key):
                 word = as_word(value)
                 found[f"{name}.{key}"] = word[2:-1] if word.startswith("${") else word
     return found

@@ -156,7 +156,7 @@ def _resolved(name: str) -> str:
 def _sweep_over(key: str) -> str:
     """Say how to sweep over a choice; empty for a setting that is none."""
     field = catalogue.settings(COMMAND)[key]
-    options = [value for value in choices(field) if value is not None]
+    options = [value for value in choices(field) if value not in (None, "auto")]
     if catalogue.why_not_varied(key, field) != catalogue.NO_NUMBER or not options:
         return ""
     group, _, name = key.rpartition(".")

@@ -50,6 +50,16 @@ _EXAMPLES: Mapping[str, Sequence[tuple[str, str]]] = {
             "two settings in every combination, two trainings at a time",
         ),
     ),
+    "doctor": (
+        (
+            f"pickery doctor {_OWN_DATA} data.particle_diameter=150",
+            "do the picks sit on particles? are the sizes right? how long will it take?",
+        ),
+        (
+            "pickery doctor data.micrographs=micrographs data.picks=picks.star doctor.measure=false",
+            "what is known before the particles are counted, in a few seconds",
+        ),
+    ),
     "pick": (
         (
             "pickery pick picking.model=runs/train-mine data.micrographs=micrographs picking.out=picks.star",
@@ -94,9 +104,13 @@ _EXAMPLES: Mapping[str, Sequence[tuple[str, str]]] = {
             "a larger, harder one",
         ),
     ),
+    "report": (
+        ("pickery report runs/train-mine", "one page, in the run's folder and with the tracked run"),
+        ("pickery report runs/train-mine report.out=for_the_group.html", "a copy elsewhere"),
+    ),
     "ui": (("pickery ui", "then open the address that it prints"),),
 }
-_TRAINING = ("train", "cross-validate")
+_TRAINING = ("train", "cross-validate", "doctor")
 _FLAGS = (
     (
         "-m, --multirun",

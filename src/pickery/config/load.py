@@ -19,8 +19,10 @@ from pickery.config.schema import (
     Config,
     ConvertConfig,
     CrossValidateConfig,
+    DoctorConfig,
     PickConfig,
     PreprocessConfig,
+    ReportConfig,
     ScoreConfig,
     Settings,
     SimulateConfig,
@@ -41,6 +43,8 @@ def load(command: Literal["train"], overrides: Sequence[str] = ()) -> TrainConfi
 @overload
 def load(command: Literal["cross-validate"], overrides: Sequence[str] = ()) -> CrossValidateConfig: ...
 @overload
+def load(command: Literal["doctor"], overrides: Sequence[str] = ()) -> DoctorConfig: ...
+@overload
 def load(command: Literal["pick"], overrides: Sequence[str] = ()) -> PickConfig: ...
 @overload
 def load(command: Literal["score"], overrides: Sequence[str] = ()) -> ScoreConfig: ...
@@ -50,6 +54,8 @@ def load(command: Literal["convert"], overrides: Sequence[str] = ()) -> ConvertC
 def load(command: Literal["preprocess"], overrides: Sequence[str] = ()) -> PreprocessConfig: ...
 @overload
 def load(command: Literal["simulate"], overrides: Sequence[str] = ()) -> SimulateConfig: ...
+@overload
+def load(command: Literal["report"], overrides: Sequence[str] = ()) -> ReportConfig: ...
 @overload
 def load(command: Literal["ui"], overrides: Sequence[str] = ()) -> UiConfig: ...
 @overload

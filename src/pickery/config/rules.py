@@ -23,8 +23,10 @@ from pickery.config.rules_training import errors as errors_of_training
 from pickery.config.schema import (
     ConvertConfig,
     CrossValidateConfig,
+    DoctorConfig,
     PickConfig,
     PreprocessConfig,
+    ReportConfig,
     ScoreConfig,
     Settings,
     SimulateConfig,
@@ -41,6 +43,8 @@ def errors(config: Settings) -> Iterator[str]:
         case CrossValidateConfig():
             yield from errors_of_cross_validation(config)
             yield from engine_of_cross_validation(config)
+        case DoctorConfig():
+            yield from errors_of_training(config, expected_may_lack=True)
         case TrainConfig():
             yield from errors_of_training(config)
         case PickConfig():
@@ -51,6 +55,8 @@ def errors(config: Settings) -> Iterator[str]:
             yield from convert(config)
         case PreprocessConfig(data=data) if data.micrographs is None:
             yield f"data.micrographs is missing: {MICROGRAPHS}"
+        case ReportConfig() if config.report.run is None:
+            yield "report.run is missing: give the folder of a run, as in pickery report runs/train-mine."
         case SimulateConfig():
             yield from simulation(config)
             if config.simulation.out is None:
@@ -75,6 +81,9 @@ def warnings(config: Settings) -> Iterator[str]:
             yield from unused(config, score_without_effect(config))
         case ConvertConfig():
             yield from unused(config, convert_without_effect(config))
+        case ReportConfig() if not config.report.track:
+            why = "with report.track=false"
+            yield from unused(config, {"tracking.root": why, "tracking.uri": why})
         case UiConfig():
             yield from _ui(config)
 

@@ -19,9 +19,11 @@ _EXPECTED = (
 )
 
 
-def errors(config: TrainConfig) -> Iterator[str]:
+def errors(config: TrainConfig, *, expected_may_lack: bool = False) -> Iterator[str]:
     """Say what cannot go together, each time naming the settings and a way out."""
     yield from _data(config)
+    if config.data.expected_particles is None and not expected_may_lack:
+        yield f"data.expected_particles is missing: {_EXPECTED}"
     yield from _held_out(config)
     yield from needs_held_out(config)
     yield from _network(config)
@@ -31,9 +33,14 @@ def errors(config: TrainConfig) -> Iterator[str]:
     yield from simulation(config)
 
 
+def network(config: TrainConfig) -> str:
+    """Give the network, as far as settings alone say: resnet8 for ``auto``, unless a diameter chooses another."""
+    return "resnet8" if config.model.architecture == "auto" else config.model.architecture
+
+
 def is_resnet(config: TrainConfig) -> bool:
     """Whether the network is one of the residual ones."""
-    return config.model.architecture.startswith("resnet")
+    return network(config).startswith("resnet")
 
 
 def holds_out(config: TrainConfig) -> bool:
@@ -60,8 +67,11 @@ def _data(config: TrainConfig) -> Iterator[str]:
                     f"data.{name}={as_word(value)} cannot be used with data=simulated: write data=files to use your "
                     f"own data, or leave data.{name} out."
                 )
-    if data.expected_particles is None:
-        yield f"data.expected_particles is missing: {_EXPECTED}"
+    if data.expected_particles == "auto" and data.particle_diameter is None:
+        yield (
+            "data.expected_particles=auto needs data.particle_diameter: particles are counted a diameter apart. Give "
+            "it in Å, such as data.particle_diameter=150."
+        )
 
 
 def _held_out(config: TrainConfig) -> Iterator[str]:
@@ -97,7 +107,7 @@ def needs_held_out(config: TrainConfig) -> Iterator[str]:
 
 def _network(config: TrainConfig) -> Iterator[str]:
     model, autoencoder = config.model, config.loss.autoencoder
-    name = model.architecture
+    name = network(config)
     if is_resnet(config):
         if model.pooling == "average":
             yield (
@@ -191,7 +201,7 @@ def _without_effect(config: TrainConfig) -> Iterator[tuple[str, str]]:
     if data.negatives is None:
         yield "loss.negative_weight", "without data.negatives"
     if loss.autoencoder == 0 or (loss.autoencoder == "auto" and is_resnet(config)):
-        given = "loss.autoencoder=0" if loss.autoencoder == 0 else f"model={config.model.architecture}"
+        given = "loss.autoencoder=0" if loss.autoencoder == 0 else f"model={network(config)}"
         yield "loss.decoder_unit_scaling", f"with {given}, which has no decoder"
     if config.model.pretrained is not None:
         yield "model.prior_bias", "with model.pretrained, which brings its own bias"
@@ -211,8 +221,10 @@ def _without_effect(config: TrainConfig) -> Iterator[tuple[str, str]]:
         yield "data.unpicked", "with data=simulated: each of its micrographs has picks"
         yield "preprocess.skip_bad", "with data=simulated: none of its micrographs is bad"
     yield from rules_engine.without_effect(config)
-    if (radius := config.evaluation.extraction_radius) is not None:
-        yield "data.particle_diameter", f"with evaluation.extraction_radius={radius}, which it would have set"
+    is_open = config.preprocess.downsample is None or data.radius is None or config.model.architecture == "auto"
+    counts = data.expected_particles == "auto"
+    if (radius := config.evaluation.extraction_radius) is not None and not is_open and not counts:
+        yield "data.particle_diameter", f"with evaluation.extraction_radius={radius} and all else that it would set"
     if not tracking.enabled:
         names = [key for key in in_group(config, "tracking") if key != "tracking.enabled"]
         yield from dict.fromkeys(names, "with tracking=off").items()

@@ -57,7 +57,9 @@ class Shelf:
         """Give the data of one training."""
         settings = config.model_dump(mode="json")
         of_files = {name: value for name, value in settings["data"].items() if name in OF_FILES}
-        key = json.dumps([of_files, settings["preprocess"], settings["seed"]])
+        # what they are prepared with may follow from the diameter; the estimate of the particles does in any case
+        sizes = [settings["data"]["particle_diameter"], settings["data"]["expected_particles"] == "auto"]
+        key = json.dumps([of_files, settings["preprocess"], settings["seed"], sizes])
         if key not in self._collected:
             self._collected[key] = collect(config, listener, simulated=self._simulated)
         return divide(config, self._collected[key], listener)
@@ -161,7 +163,8 @@ def set_up(config: CrossValidateConfig, listener: Listener) -> Bench:
     engine = engine_version(first)
     pretrained = pretrained_hash(first)
     shelf = Shelf(simulated_data(first, listener))
-    decides = identity(config, _check_all(config, grid, shelf, listener), pretrained, engine)
+    fingerprint, settled = _check_all(config, grid, shelf, listener)
+    decides = identity(settled, fingerprint, pretrained, engine)
     decides |= {
         "trainer.epochs": config.trainer.epochs,
         "cross_validation.parameter": [axis.parameter for axis in grid.axes],
@@ -242,9 +245,20 @@ def _mark(path: Path) -> str:
     return file.read_text()
 
 
-def _check_all(config: CrossValidateConfig, grid: Grid, shelf: Shelf, listener: Listener) -> str:
-    """Refuse what any training would refuse, before the first; gives the fingerprint of all their data."""
+def _check_all(
+    config: CrossValidateConfig, grid: Grid, shelf: Shelf, listener: Listener
+) -> tuple[str, CrossValidateConfig]:
+    """Refuse what any training would refuse, before the first.
+
+    Returns
+    -------
+    fingerprint : str
+        Of all their data.
+    settled : CrossValidateConfig
+        The settings, with nothing left open.
+    """
     digest = hashlib.blake2b(digest_size=16)
+    settled = config
     # the final training, of whichever value, has the ordinary split
     for point in (*grid.points(), Point(0, FINAL, 0)):
         training = training_config(config, grid, point, None)
@@ -252,10 +266,11 @@ def _check_all(config: CrossValidateConfig, grid: Grid, shelf: Shelf, listener: 
             data = shelf.data(training, listener)
             digest.update(data.fingerprint.encode())
             check(training, data)
+            settled = data.settled(config)
         except InputError as error:
             text = str(error).replace("data.folds", "cross_validation.folds")
             raise InputError(f"{grid.name(point)}: {text}" if point.fold != FINAL else text) from error
-    return digest.hexdigest()
+    return digest.hexdigest(), settled
 
 
 def _begin_parent(bench: Bench, decides: dict[str, Any], listener: Listener) -> None:

@@ -32,6 +32,8 @@ class Fit:
         How their coordinates are read.
     inside, picks
         How many lie within the micrographs, of how many.
+    span
+        Share of the micrographs' sides over which nine of ten of those inside spread, the lesser of the two.
     observations
         Places that are far enough from each other to count one by one.
     statistic
@@ -43,6 +45,7 @@ class Fit:
     frame: Frame
     inside: int
     picks: int
+    span: float
     observations: int
     statistic: float
 
@@ -73,19 +76,37 @@ class Anywhere:
 
     def fit(self, frame: Frame, coordinates: Coordinates) -> Fit:
         """Judge picks in a frame; `coordinates` may name micrographs that are not around, which do not count."""
-        picks = inside = 0
-        observed = []
+        rings, places, picks = self._observed(frame, coordinates)
+        statistic = self._statistic(rings.mean(axis=0), len(rings)) if len(rings) else 0.0
+        span = float(np.min(np.diff(np.percentile(places, (5, 95), axis=0), axis=0))) if len(places) else 0.0
+        return Fit(frame, len(places), picks, span, len(rings), statistic)
+
+    def discriminant(self, frame: Frame, coordinates: Coordinates) -> NDArray[np.float64] | None:
+        """Give the weights of the rings whose sum tells picks from any place best (Fisher 1936): float64 (rings,).
+
+        None where no pick lies inside.
+        """
+        rings, _, _ = self._observed(frame, coordinates)
+        return self._inverse @ rings.mean(axis=0) if len(rings) else None
+
+    def _observed(self, frame: Frame, coordinates: Coordinates) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
+        """Give the rings about the picks, an observation a row.
+
+        Also where those lie that are inside, in shares of the micrographs' sides, and how many picks there are.
+        """
+        picks = 0
+        observed, places = [], [np.zeros((0, 2))]
         for name, one in self.around.items():
             raw = coordinates.get(name)
             if raw is None or not len(raw):
                 continue
             points = frame.apply(raw, one.shape)
             kept = points[lies_inside(points, one.shape)]
-            picks, inside = picks + len(raw), inside + len(kept)
+            picks += len(raw)
             if len(kept):
+                places.append(kept / np.array(one.shape[::-1]))
                 observed.append(_by_cell(one, one.pixels(kept)))
-        rings = np.concatenate(observed) if observed else np.zeros((0, RINGS))
-        return Fit(frame, inside, picks, len(rings), self._statistic(rings.mean(axis=0), len(rings)))
+        return np.concatenate(observed) if observed else np.zeros((0, RINGS)), np.concatenate(places), picks
 
     def moved(
         self, frame: Frame, coordinates: Coordinates, steps: NDArray[np.int64]

@@ -72,7 +72,8 @@ def _candidates(own: list[str], others: list[str]) -> list[tuple[str, ...]]:
     for name in own[::step]:
         for near in difflib.get_close_matches(name, others, n=3, cutoff=0.3):
             parts = _differing(name, near)
-            if 0 < len(parts) <= MOST_PARTS:
+            # numbers tell micrographs apart
+            if 0 < len(parts) <= MOST_PARTS and not any(part.isdigit() for part in parts):
                 found[parts] += 1
     ends = _ends(own, others)
     return [parts for parts, _ in found.most_common(12)] + ([ends] if ends else [])

@@ -17,6 +17,9 @@ FACTORS = (2.0, 4.0, 8.0, 16.0)
 """By which coordinates may have been divided, or multiplied."""
 ALL_INSIDE = 0.9
 """Least share of the picks that lie inside in the right frame; a few may always be off the edge."""
+LEAST_SPAN = 0.5
+"""Share of the micrographs' sides over which picks spread in the right frame. Crowded into a corner, they all stand
+beside the same few things, which is unlike the rest of the micrographs whatever it is."""
 SURE = 80.0
 """T-squared that picks lying anywhere do not reach: twelve at chance, at most fifty where they come in clusters."""
 SOMETHING = 40.0
@@ -61,6 +64,11 @@ class Verdict:
     better: Fit | None
     others: tuple[Fit, ...]
 
+    @property
+    def best_other(self) -> float:
+        """The highest T-squared of the other frames in which picks could have been written."""
+        return max((fit.statistic for fit in self.others if _possible(fit, self.given)), default=0.0)
+
 
 def judge(
     coordinates: Coordinates, around: Mapping[str, Surroundings], given: Frame, more_factors: Iterable[float] = ()
@@ -83,9 +91,9 @@ def judge(
     own = anywhere.fit(given, coordinates)
     tried = sorted(
         (anywhere.fit(frame, coordinates) for frame in variants(given, more_factors)),
-        key=lambda fit: -fit.distance if fit.inside >= ALL_INSIDE * fit.picks else math.inf,
+        key=lambda fit: -fit.distance if _possible(fit, own) else math.inf,
     )
-    possible = [fit for fit in tried if fit.inside >= ALL_INSIDE * fit.picks and _plausible(fit, own)]
+    possible = [fit for fit in tried if _possible(fit, own)]
     others = tuple(tried)
     best = max(possible, key=lambda fit: fit.statistic, default=None)
     if best is not None and _clearly_better(best, own):
@@ -117,10 +125,12 @@ def variants(given: Frame, more_factors: Iterable[float] = ()) -> list[Frame]:
     return [frame for frame in found if frame != given]
 
 
-def _plausible(fit: Fit, own: Fit) -> bool:
-    """Coordinates are too large only where many picks lie outside as they are."""
+def _possible(fit: Fit, own: Fit) -> bool:
+    """Say whether picks may be so: inside, spread out, and not made smaller where they lie inside as they are."""
+    if fit.span < LEAST_SPAN:
+        return False
     shrinks = fit.frame.coordinate_scale < own.frame.coordinate_scale * (1 - 1e-9)
-    return not shrinks or own.inside < 0.75 * own.picks
+    return fit.inside >= ALL_INSIDE * fit.picks and (not shrinks or own.inside < 0.75 * own.picks)
 
 
 def _clearly_better(fit: Fit, own: Fit) -> bool:
@@ -143,10 +153,22 @@ def _best_move(anywhere: Anywhere, own: Fit, coordinates: Coordinates) -> Fit | 
     if there <= max(SURE, MOVE_BETTER * here, here + LEAD) or math.hypot(*best) < LEAST_MOVE_PX:
         return None
     factors = [one.factor for name, one in anywhere.around.items() if len(coordinates.get(name, ()))]
-    row, column = best * float(np.median(factors))
+    row, column = (best + _summit(anywhere, own, coordinates, best)) * float(np.median(factors))
     x, y = own.frame.offset_px
     frame = replace(own.frame, offset_px=(float(round(x + column)), float(round(y + row))))
     return replace(anywhere.fit(frame, coordinates), statistic=max(float(there), RINGS))
+
+
+def _summit(anywhere: Anywhere, own: Fit, coordinates: Coordinates, best: np.ndarray) -> np.ndarray:
+    """Give where between the pixels the summit lies, by a parabola along each axis: (rows, columns)."""
+    steps = best + np.array([(0, 0), (-1, 0), (1, 0), (0, -1), (0, 1)])
+    middle, *sides = anywhere.moved(own.frame, coordinates, steps)[0]
+    found = np.zeros(2)
+    for axis, (before, after) in enumerate((sides[:2], sides[2:])):
+        bend = before - 2 * middle + after
+        if bend < 0:
+            found[axis] = np.clip((before - after) / (2 * bend), -1, 1)
+    return found
 
 
 def _at_best(anywhere: Anywhere, own: Fit, coordinates: Coordinates, steps: np.ndarray) -> np.ndarray:

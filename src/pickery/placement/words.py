@@ -27,10 +27,9 @@ def sentence(verdict: Verdict) -> str:
     of = f"{given.picks} picks on the micrographs looked at"
     match verdict.kind:
         case "good":
-            most = max((fit.statistic for fit in verdict.others), default=0.0)
             return (
                 f"the picks sit on particles: what stands around the {of} is unlike the rest of the micrographs "
-                f"(T² {given.statistic:,.0f}; at most {most:,.0f} flipped, swapped or scaled)"
+                f"(T² {given.statistic:,.0f}; at most {verdict.best_other:,.0f} flipped, swapped or scaled)"
             )
         case "misplaced" | "moved":
             assert better is not None

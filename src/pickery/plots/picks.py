@@ -96,6 +96,36 @@ def plot_picked(
     return _drawn(image, ((points, HITS, "picks"),), radius, title, smoothing_px, pixel_size_angstrom, left_out)
 
 
+def plot_readings(
+    image: ArrayLike,
+    given: ArrayLike,
+    better: ArrayLike | None,
+    *,
+    better_words: str = "",
+    radius: float,
+    title: str = "",
+    smoothing_px: float | None = None,
+    pixel_size_angstrom: float | None = None,
+) -> "Figure":
+    """Plot a micrograph with its picks as they are read, and as they should be.
+
+    Parameters
+    ----------
+    image, radius, title, smoothing_px, pixel_size_angstrom
+        As in `plot_picks`.
+    given : (n, 2)
+        x, y in pixels of `image`, as the settings have them read.
+    better : (n, 2)
+        Read otherwise; None where nothing is better.
+    better_words
+        How, for the legend.
+    """
+    groups: list[tuple[ArrayLike, _Ring, str]] = [(given, HITS, "picks as they are read")]
+    if better is not None:
+        groups = [(given, EXTRAS, "picks as they are read"), (better, HITS, better_words)]
+    return _drawn(image, groups, radius, title, smoothing_px, pixel_size_angstrom, None)
+
+
 def _drawn(
     image: ArrayLike,
     groups: Sequence[tuple[ArrayLike, _Ring, str]],

@@ -87,7 +87,7 @@ def command_line(config: TrainConfig, program: TopazProgram, given: Given, model
         Option("--train-images", str(given.train.images), "data.micrographs"),
         Option("--train-targets", str(given.train.targets), "data.picks"),
         Option("--pi", given.pi, "data.expected_particles"),
-        Option("--radius", config.data.radius, "data.radius"),
+        Option("--radius", config.data.disc_radius, "data.radius"),
         Option("--method", OBJECTIVES[given.objective], f"loss={given.objective}"),
         Option("--learning-rate", config.optimizer.learning_rate, "optimizer.learning_rate"),
         Option("--minibatch-size", sampler.minibatch_size, "sampler.minibatch_size"),

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from pickery.tracking.files import fetch_model, is_tracked, keep_with_run
 from pickery.tracking.mlflow_tracker import MLflowTracker
-from pickery.tracking.models import fetch_model, is_tracked
 from pickery.tracking.store import create_store, experiment_page, quiet_mlflow, reason, store_uri
 from pickery.tracking.tracker import Status, Tracker
 
@@ -15,6 +15,7 @@ __all__ = [
     "experiment_page",
     "fetch_model",
     "is_tracked",
+    "keep_with_run",
     "open_tracker",
     "quiet_mlflow",
     "reason",

@@ -39,7 +39,7 @@ def check_fit(config: TrainConfig, data: TrainingData, model: Picker) -> None:
             what = "patch" if outputs == 1 else f"crop of sampler.outputs={outputs}"
             fewer = "" if outputs == 1 else " or fewer outputs"
             raise InputError(
-                f"{name} has {columns} x {rows} pixels at preprocess.downsample={config.preprocess.downsample:g}, less "
+                f"{name} has {columns} x {rows} pixels at preprocess.downsample={config.preprocess.factor:g}, less "
                 f"than one {what} of model={config.model.architecture} ({side} x {side}): downsample less, choose a "
                 f"model with a smaller patch{fewer}, or leave the micrograph out of data.micrographs"
             )
@@ -137,7 +137,7 @@ def preprocess_settings(config: TrainConfig) -> dict[str, Any]:
     """Collect the preprocessing settings that travel inside the model file."""
     settings = config.preprocess
     return {
-        "downsample": settings.downsample,
+        "downsample": settings.factor,
         "method": settings.method,
         "pixel_sampling": settings.pixel_sampling,
         "iterations": settings.iterations,

@@ -164,6 +164,7 @@ def introduce(
             "pi": f"{choice.pi:.6g}",
             "observed": f"{choice.observed:.6g}",
         }
+        | ({"chosen": "; ".join(data.remarks)} if data.remarks else {})
         | {f"version.{name}": number for name, number in provenance["versions"].items()}
         | ({"training_negatives": str(data.negative_count(data.train))} if data.negatives else {})
         | ({"masked_fraction": f"{data.masked_fraction((*data.train, *data.test)):.6g}"} if data.masked else {})

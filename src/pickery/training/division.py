@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 
+from pickery.config.load import with_value
 from pickery.config.schema import DataGroup, TrainConfig
 from pickery.config.schema.base import as_word
 from pickery.data.datamodule import LabelledMicrographs
@@ -19,6 +21,10 @@ from pickery.simulation.data_set import DataSet
 from pickery.training.inputs import Collected, Found, collect
 from pickery.training.left_out import MaskedRuns, Points
 from pickery.training.listener import Listener
+from pickery.training.look import in_words
+from pickery.training.sizes import provisional, say_chosen, settle
+
+AnyTraining = TypeVar("AnyTraining", bound=TrainConfig)
 
 NO_RUNS = np.empty((0, 2), dtype=np.int64)
 
@@ -54,6 +60,10 @@ class TrainingData:
         some.
     fingerprint
         Hash of all this: the prepared pixels, the picks and the split, the masks and the negatives that train.
+    chosen
+        Settings that were left open and follow from the data: names and values.
+    remarks
+        What a person should know of those, in sentences.
     """
 
     prepared: PreparedSet
@@ -69,6 +79,14 @@ class TrainingData:
     negatives: Points
     masked: MaskedRuns
     fingerprint: str
+    chosen: Mapping[str, Any]
+    remarks: tuple[str, ...] = ()
+
+    def settled(self, config: AnyTraining) -> AnyTraining:
+        """Give settings of this data's training with nothing left open."""
+        for name, value in self.chosen.items():
+            config = with_value(config, name, value)
+        return provisional(config)
 
     def labelled(self, names: Sequence[str]) -> LabelledMicrographs:
         """Give some of the micrographs with their picks in regions."""
@@ -137,7 +155,15 @@ def divide(config: TrainConfig, collected: Collected, listener: Listener) -> Tra
         points |= {name: choose_picks(points[name], keep, name=name, seed=config.seed) for name in train}
     negatives = {name: found.negatives[name] for name in names if name in found.negatives}
     masked = {name: collected.masked[name] for name in names if name in collected.masked}
-    assert config.data.expected_particles is not None
+    following = settle(config, found.pixel_size_angstrom)
+    chosen, remarks = dict(following.chosen), []
+    if chosen:
+        remarks.append(say_chosen(config, found.pixel_size_angstrom, chosen))
+    if config.data.expected_particles == "auto":
+        assert collected.estimate is not None
+        chosen["data.expected_particles"] = round(collected.estimate.particles, 1)
+        remarks.append(f"data.expected_particles=auto: {in_words(collected.estimate)}")
+    config = following.config
     return TrainingData(
         prepared=collected.prepared,
         train=tuple(train),
@@ -146,12 +172,14 @@ def divide(config: TrainConfig, collected: Collected, listener: Listener) -> Tra
         files={file.name: file for file in found.files},
         skipped=skipped,
         pixel_size_angstrom=found.pixel_size_angstrom,
-        expected_particles=config.data.expected_particles,
-        radius=config.data.radius,
+        expected_particles=chosen.get("data.expected_particles") or config.data.particles,
+        radius=config.data.disc_radius,
         partial_labels=collected.partial_labels,
         negatives=negatives,
         masked=masked,
         fingerprint=_fingerprint(collected.prepared, train, test, points, negatives, masked),
+        chosen=chosen,
+        remarks=tuple(remarks),
     )
 
 

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -29,6 +29,12 @@ from pickery.tracking import Tracker
 from pickery.training.division import TrainingData
 from pickery.training.held_out import HeldOutEvaluation, PickLevel, evaluate
 from pickery.training.history import Epoch
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+WORTH_A_WORST = 3
+"""Judged micrographs from which the worst is shown beside the median one."""
 
 
 @dataclass(frozen=True)
@@ -216,7 +222,42 @@ def _plots(
     )
     # the micrograph with the median number of picks is a fair example
     order = np.argsort([len(xy) for xy in micrographs.points], kind="stable")
-    shown = int(order[len(order) // 2])
+    shown = {"picks": int(order[len(order) // 2])}
+    if len(micrographs) >= WORTH_A_WORST:
+        worst = _worst(found, judged, micrographs)
+        shown |= {} if worst == shown["picks"] else {"picks_worst": worst}
+    figures = {
+        "precision": precision,
+        "metrics": plot_metrics(numbers, train, test, best_epoch=best.number),
+        "precision_recall": curve,
+    } | {name: _picture(index, data, found, judged, micrographs) for name, index in shown.items()}
+    paths = []
+    for name, figure in figures.items():
+        paths.append(folder / f"{name}.png")
+        save_figure(figure, paths[-1])
+    return paths
+
+
+def _worst(found: PickMetrics, judged: HeldOutEvaluation, micrographs: LabelledMicrographs) -> int:
+    """Give the micrograph on which picks and labels agree least, by F1 at the threshold of all."""
+    agreement = []
+    for index, points in enumerate(micrographs.points):
+        candidates = judged.candidates[index]
+        assigned = found.assignments[index]
+        outcome = pick_outcome(candidates.points, candidates.scores, points, assigned, threshold=found.threshold)
+        hits, wrong = len(outcome.hits), len(outcome.misses) + len(outcome.extras)
+        # without a label there is nothing to disagree with
+        agreement.append(2 * hits / (2 * hits + wrong) if len(points) else 1.0)
+    return int(np.argmin(agreement))
+
+
+def _picture(
+    shown: int,
+    data: TrainingData,
+    found: PickMetrics,
+    judged: HeldOutEvaluation,
+    micrographs: LabelledMicrographs,
+) -> Figure:
     candidates = judged.candidates[shown]
     outcome = pick_outcome(
         candidates.points,
@@ -228,7 +269,7 @@ def _plots(
     pixel = data.pixel_size_angstrom
     scale = data.prepared.select([micrographs.names[shown]]).scale(0)
     assert judged.picks is not None
-    picture = plot_picks(
+    return plot_picks(
         micrographs.image(shown),
         hits=outcome.hits,
         misses=outcome.misses,
@@ -238,17 +279,6 @@ def _plots(
         pixel_size_angstrom=None if pixel is None else pixel * scale[1],
         left_out=micrographs.mask(shown),
     )
-    figures = {
-        "precision": precision,
-        "metrics": plot_metrics(numbers, train, test, best_epoch=best.number),
-        "precision_recall": curve,
-        "picks": picture,
-    }
-    paths = []
-    for name, figure in figures.items():
-        paths.append(folder / f"{name}.png")
-        save_figure(figure, paths[-1])
-    return paths
 
 
 def write_micrographs(path: Path, data: TrainingData) -> None:

@@ -78,6 +78,7 @@ def fit(
         When the data do not suit the settings: patches larger than a micrograph, pi of 1 or more, nothing to choose
         the best epoch by, weights of another architecture, a diverging training; or when a process of several died.
     """
+    config = data.settled(config)
     epochs = config.trainer.epochs if stop_after is None else min(stop_after, config.trainer.epochs)
     device = training_device(config)
     beginning = begin(config, data, listener)
@@ -200,7 +201,7 @@ def check(config: TrainConfig, data: TrainingData) -> None:
     InputError
         As `fit` does.
     """
-    begin(config, data, Silence())
+    begin(data.settled(config), data, Silence())
 
 
 def _module(

@@ -16,13 +16,15 @@ from pickery.formats.frame import Frame
 from pickery.formats.masks import Mask, find_masks
 from pickery.formats.micrographs import MicrographFile, find_micrographs, read_header
 from pickery.formats.picks import AssignedPicks, assign_picks, read_picks
+from pickery.placement.count import Estimate
 from pickery.preprocess.prepare import Prepared, prepare
 from pickery.preprocess.store import PreparedSet
 from pickery.simulation.data_set import DataSet, cached_data_set
 from pickery.simulation.settings import SimulationSettings
 from pickery.training.left_out import MaskedRuns, Points, apply_masks
 from pickery.training.listener import Listener
-from pickery.training.look import check_picks, to_look_at
+from pickery.training.look import Look, check_picks, estimate_particles, look, to_look_at
+from pickery.training.sizes import settle
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,8 @@ class Collected:
     masked
         Micrograph's name → its masked regions, as `pickery.data.regions.runs_of` writes them; only those that have
         some.
+    estimate
+        Of the particles in a micrograph, where ``data.expected_particles=auto`` asks for it.
     """
 
     found: Found
@@ -90,6 +94,7 @@ class Collected:
     skipped: Mapping[str, str]
     partial_labels: bool
     masked: MaskedRuns
+    estimate: Estimate | None
 
 
 def collect(config: TrainConfig, listener: Listener, *, simulated: DataSet | None = None) -> Collected:
@@ -113,10 +118,17 @@ def collect(config: TrainConfig, listener: Listener, *, simulated: DataSet | Non
         When something given cannot be used; see the formats and preprocess rooms.
     """
     found = find(config.data, listener, simulated=simulated, skip_bad=config.preprocess.skip_bad)
-    check_picks(config, found.files, found.looked_at, frame_of(config.data), listener)
+    config = settle(config, found.pixel_size_angstrom).config
+    estimate = None
+    if found.looked_at:
+        seen = _look(config, found, listener)
+        if simulated is None:
+            check_picks(config, seen, listener)
+        if config.data.expected_particles == "auto":
+            estimate = estimate_particles(config, seen, found.looked_at, found.pixel_size_angstrom, listener)
     # before hours of preparing, so that a mask that cannot be used is said at once
     positions = {"picks": found.points, "positions of data.negatives": found.negatives}
-    kept, masked = apply_masks(found.masks, positions, config.preprocess.downsample, listener)
+    kept, masked = apply_masks(found.masks, positions, config.preprocess.factor, listener)
     emptied = frozenset(name for name, points in kept["picks"].items() if len(found.points[name]) and not len(points))
     found = replace(found, points=kept["picks"], negatives=kept["positions of data.negatives"], emptied=emptied)
     readable = [file for file in found.files if file.name not in found.skipped]
@@ -129,7 +141,14 @@ def collect(config: TrainConfig, listener: Listener, *, simulated: DataSet | Non
         skipped=dict(found.skipped) | result.skipped,
         partial_labels=simulated is None,
         masked=masked,
+        estimate=estimate,
     )
+
+
+def _look(config: TrainConfig, found: Found, listener: Listener) -> Look:
+    files = [file for file in found.files if file.name in found.looked_at]
+    factors = [config.preprocess.factor]
+    return look(files, found.looked_at, frame_of(config.data), factors=factors, listener=listener)
 
 
 def simulated_data(config: TrainConfig, listener: Listener) -> DataSet | None:
@@ -147,7 +166,7 @@ def prepare_files(
     return prepare(
         files,
         store=Path(settings.store),
-        downsample=settings.downsample,
+        downsample=settings.factor,
         method=settings.method,
         pixel_sampling=settings.pixel_sampling,
         iterations=settings.iterations,
@@ -195,7 +214,7 @@ def find(settings: DataGroup, listener: Listener, *, simulated: DataSet | None =
     read = _assigned(table, files, shapes, settings, listener, setting="data.picks")
     points = {file.name: read[file.name] for file in trains if file.name in read}
     looked_at: Points = {}
-    if simulated is None:
+    if simulated is None or settings.expected_particles == "auto":
         coordinates = coordinates_of(table, files, ignore=ignored_in_names(settings))
         looked_at = {n: coordinates[n] for n in to_look_at({name: len(xy) for name, xy in coordinates.items()})}
     if tests:

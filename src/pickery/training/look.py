@@ -11,6 +11,7 @@ from pickery.errors import InputError
 from pickery.formats.files import natural_key
 from pickery.formats.frame import Frame
 from pickery.formats.micrographs import MicrographFile, read_micrograph
+from pickery.placement.count import Estimate, estimate
 from pickery.placement.rings import Surroundings, surroundings
 from pickery.placement.verdict import Verdict, judge
 from pickery.placement.words import mending, sentence
@@ -94,29 +95,67 @@ def _around(file: MicrographFile) -> Surroundings:
     return surroundings(read_micrograph(file.path))
 
 
-def check_picks(
-    config: TrainConfig, files: Sequence[MicrographFile], coordinates: Points, frame: Frame, listener: Listener
-) -> None:
-    """Look, and refuse picks that clearly sit elsewhere; a warning with ``data.check_picks=false``.
+def check_picks(config: TrainConfig, seen: Look, listener: Listener) -> None:
+    """Refuse picks that clearly sit elsewhere; a warning with ``data.check_picks=false``.
 
     Raises
     ------
     InputError
         The picks fit far better mirrored, swapped, scaled or moved.
     """
-    chosen = [file for file in files if len(coordinates.get(file.name, ()))]
-    if not chosen:
-        return
-    seen = look(chosen, coordinates, frame, factors=[config.preprocess.downsample], listener=listener)
     better = seen.verdict.better
     if better is None:
         if seen.verdict.kind in ("unclear", "outside"):
             listener.warn(f"{sentence(seen.verdict)}; pickery doctor draws them")
         return
-    words = f"{sentence(seen.verdict)}: give {' '.join(mending(frame, better.frame))}"
+    words = f"{sentence(seen.verdict)}: give {' '.join(mending(seen.verdict.given.frame, better.frame))}"
     if config.data.check_picks:
         raise InputError(
             f"{words}. pickery doctor with the same settings draws both; data.check_picks=false trains on them all the "
             "same."
         )
     listener.warn(f"{words}; trained on as they are, since data.check_picks=false")
+
+
+def estimate_particles(
+    config: TrainConfig, seen: Look, coordinates: Points, pixel_size_angstrom: float | None, listener: Listener
+) -> Estimate:
+    """Estimate the particles in a micrograph, and say how sure that is.
+
+    Raises
+    ------
+    InputError
+        The pixel size is not known, or there are too few picks.
+    """
+    diameter = config.data.particle_diameter
+    assert diameter is not None, "a rule of the settings"
+    if pixel_size_angstrom is None:
+        raise InputError(
+            "data.expected_particles=auto counts particles a diameter apart, and nothing says the pixel size of the "
+            "micrographs: give data.pixel_size"
+        )
+    found = estimate(
+        coordinates,
+        seen.around,
+        seen.verdict.given.frame,
+        diameter_px=diameter / pixel_size_angstrom,
+        seed=config.seed,
+    )
+    if found is None:
+        raise InputError(
+            "data.expected_particles=auto cannot be told from so few picks: count the particles of two or three "
+            "micrographs and give their mean as data.expected_particles"
+        )
+    listener.say(
+        f"data.expected_particles=auto: {in_words(found)}. What looks like the picked ones was counted; faint "
+        "particles that nobody picks are missed, and look-alikes are not."
+    )
+    return found
+
+
+def in_words(found: Estimate) -> str:
+    """Say an estimate."""
+    return (
+        f"about {found.particles:.0f} particles in a micrograph (nine times in ten from {found.lowest:.0f} to "
+        f"{found.highest:.0f}; {found.picks:.3g} picks in each of {found.micrographs} looked at)"
+    )

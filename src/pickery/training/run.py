@@ -18,6 +18,7 @@ from pickery.training import words
 from pickery.training.division import TrainingData
 from pickery.training.listener import Listener
 from pickery.training.run_folder import RunFolder, State, default_folder, identity
+from pickery.training.sizes import provisional
 
 if TYPE_CHECKING:
     from pickery.training.common import FitResult
@@ -86,6 +87,7 @@ def run_training(
     InputError
         When something given cannot be used.
     """
+    config = data.settled(config)
     engine = engine_version(config)
     decides = identity(config, data.fingerprint, pretrained, engine)
     named = () if engine is None else (config.engine.name,)
@@ -129,7 +131,7 @@ def engine_version(config: TrainConfig) -> str | None:
         return None
     from pickery.topaz.asked import topaz_program
 
-    return topaz_program(config).name
+    return topaz_program(provisional(config)).name
 
 
 def write_config(config: TrainConfig, folder: Path) -> None:

@@ -49,6 +49,8 @@ def introduce(config: TrainConfig, data: TrainingData, path: Path, state: State,
             f"masks leave out {100 * data.masked_fraction(used):.3g} % of the area, on "
             f"{sum(name in data.masked for name in used)} of {count(len(used), 'micrograph')}"
         )
+    for text in data.remarks:
+        listener.say(text)
     listener.say(
         f"model {config.model.architecture} of {config.model.units} units, objective {config.loss.objective}, "
         f"{count(config.trainer.epochs, 'epoch')} of {count(config.sampler.epoch_size, 'minibatch', 'minibatches')}"

@@ -67,7 +67,7 @@ Place = Annotated[str, BeforeValidator(_text), Field(min_length=1), Kind("a file
 Files = Annotated[
     Text | tuple[Text, ...], Kind("a file, a folder, a quoted glob or a list [a,b]", files=True, many=True)
 ]
-Parts = Annotated[Text | tuple[Text, ...] | None, Kind("null, a part of a name or a list [a,b]", many=True)]
+Parts = Annotated[Text | tuple[Text, ...], Kind("a part of a name or a list [a,b]", many=True)]
 Offset = Annotated[tuple[float, float], Kind("two numbers [x,y]", text=False, many=True)]
 Stride = Annotated[Literal[1, 2, 4, 8, 16], BeforeValidator(_no_bool)]
 Slack = Annotated[float, AfterValidator(_default_or_non_negative), Kind("-1 or a number of at least 0", text=False)]

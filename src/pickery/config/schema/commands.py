@@ -6,6 +6,7 @@ from pickery.config.schema.base import Folder, Settings
 from pickery.config.schema.cross_validation import CrossValidationGroup
 from pickery.config.schema.data import DataGroup, MicrographsGroup, PreprocessGroup, SpecimenGroup
 from pickery.config.schema.picks import ConvertGroup, PickingGroup, ScoreGroup
+from pickery.config.schema.report import ReportGroup
 from pickery.config.schema.simulation import SimulateGroup, SimulationGroup
 from pickery.config.schema.tracking import StoreGroup, TrackerGroup, TrackingGroup, UiGroup
 from pickery.config.schema.training import (
@@ -54,6 +55,25 @@ class CrossValidateConfig(TrainConfig, _CrossValidation):
     )
 
 
+class DoctorGroup(Settings):
+    """What `pickery doctor` does beside looking."""
+
+    measure: bool = Field(
+        True, description="Whether a few minibatches are measured, for the time and memory that a training takes."
+    )
+    out: Folder | None = Field(
+        None, description="Folder for the pictures and doctor.json. null: doctor/NAME-HASH, after the settings."
+    )
+
+
+class _Doctor(Settings):
+    doctor: DoctorGroup
+
+
+class DoctorConfig(TrainConfig, _Doctor):
+    """All settings of `pickery doctor`: those of `pickery train`, and its own."""
+
+
 class PreprocessConfig(Settings):
     """All settings of `pickery preprocess`."""
 
@@ -88,6 +108,13 @@ class SimulateConfig(Settings):
     simulation: SimulateGroup
 
 
+class ReportConfig(Settings):
+    """All settings of `pickery report`."""
+
+    report: ReportGroup
+    tracking: StoreGroup
+
+
 class UiConfig(Settings):
     """All settings of `pickery ui`."""
 
@@ -98,22 +125,26 @@ class UiConfig(Settings):
 Config = (
     TrainConfig
     | CrossValidateConfig
+    | DoctorConfig
     | PickConfig
     | ScoreConfig
     | ConvertConfig
     | PreprocessConfig
     | SimulateConfig
+    | ReportConfig
     | UiConfig
 )
 
 SCHEMAS: dict[str, type[Settings]] = {
     "train": TrainConfig,
     "cross-validate": CrossValidateConfig,
+    "doctor": DoctorConfig,
     "pick": PickConfig,
     "score": ScoreConfig,
     "convert": ConvertConfig,
     "preprocess": PreprocessConfig,
     "simulate": SimulateConfig,
+    "report": ReportConfig,
     "ui": UiConfig,
 }
 """The settings of each command, by its name on the command line."""

@@ -1,6 +1,6 @@
 """Which micrographs and picks, how they are split, and how micrographs are prepared."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -42,7 +42,10 @@ class _Specimen(Settings):
         "in a table; a file, a folder, or a glob in quotes.",
     )
     particle_diameter: float | None = Field(
-        None, gt=0, description="Longest diameter of the particle, Å. It sets the extraction radius where that is null."
+        None,
+        gt=0,
+        description="Longest diameter of the particle, Å. It sets preprocess.downsample, data.radius, "
+        "evaluation.extraction_radius and the model where they are left open.",
     )
     pixel_size: float | None = Field(
         None, gt=0, description="Pixel size of the full-size micrographs, Å. null: as their headers say."
@@ -70,18 +73,17 @@ class _Labels(MicrographsGroup):
         description="Positions known to hold no particle, in the same formats as data.picks: on training micrographs "
         "the regions within data.radius of them are negative.",
     )
-    expected_particles: float | None = Field(
+    expected_particles: Annotated[float, Field(gt=0)] | Literal["auto"] | None = Field(
         None,
-        gt=0,
         description="Average number of particles actually present in one micrograph, labelled or not. Required: "
         "count them in two or three micrographs and take the mean, leaving out what data.masks leaves out. It sets "
-        "pi, and must be above the mean number of picks for a GE objective.",
+        "pi, and must be above the mean number of picks for a GE objective. auto: estimated from how the picks stand "
+        "out, which needs data.particle_diameter; the estimate and its uncertainty are shown.",
     )
-    radius: int = Field(
-        3,
-        ge=0,
+    radius: Annotated[int, Field(ge=0)] | None = Field(
+        None,
         description="Regions (pixels of the downsampled micrograph) within this distance of a pick are positive. "
-        "About an eighth of the particle's diameter is usual.",
+        "null: an eighth of data.particle_diameter, or 3 without it.",
     )
     test_fraction: float = Field(
         0.2,
@@ -112,7 +114,7 @@ class _Labels(MicrographsGroup):
         description="What becomes of micrographs without picks: keep them as unlabeled training data, or drop them "
         "(when nobody looked at them; one with data.negatives stays).",
     )
-    ignore_in_names: Parts = Field(
+    ignore_in_names: Parts | None = Field(
         None,
         description="Parts of names that do not count when picks and micrographs are matched by name, such as "
         "_DW or [_patch_aligned,FoilHole_].",
@@ -141,15 +143,27 @@ class _Labels(MicrographsGroup):
 class DataGroup(_Specimen, _Labels):
     """Micrographs, picks, and what is held out."""
 
+    @property
+    def disc_radius(self) -> int:
+        """The radius of the labelled disc, once it is settled."""
+        assert self.radius is not None, "settled before anything is trained"
+        return self.radius
+
+    @property
+    def particles(self) -> float:
+        """The expected particles, once they are settled."""
+        assert isinstance(self.expected_particles, (int, float)), "settled before anything is trained"
+        return self.expected_particles
+
 
 class PreprocessGroup(Settings):
     """Downsampling and normalisation."""
 
-    downsample: float = Field(
-        16.0,
-        ge=1,
+    downsample: Annotated[float, Field(ge=1)] | None = Field(
+        None,
         description="Factor by which micrographs shrink; need not be whole. Choose it so that a particle is at most "
-        "about half a patch wide (35 regions for resnet8): 16 suits 7676 x 7420 pixels, 4 to 8 most others.",
+        "about half a patch wide (35 regions for resnet8): 16 suits 7676 x 7420 pixels, 4 to 8 most others. null: so, "
+        "by data.particle_diameter, and at least 4; 16 without it.",
     )
     method: Literal["gmm", "affine"] = Field(
         "gmm",
@@ -168,3 +182,9 @@ class PreprocessGroup(Settings):
         False, description="Whether an unusable micrograph is left out and listed; false: it stops the program."
     )
     store: Folder = Field("prepared", description="Folder that keeps prepared micrographs, found again by content.")
+
+    @property
+    def factor(self) -> float:
+        """The downsampling, once it is settled."""
+        assert self.downsample is not None, "settled before anything is prepared"
+        return self.downsample

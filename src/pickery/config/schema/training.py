@@ -35,9 +35,10 @@ class SamplerGroup(Settings):
 class ModelGroup(Settings):
     """The network."""
 
-    architecture: Literal["resnet8", "resnet16", "conv31", "conv63", "conv127"] = Field(
-        "resnet8",
-        description="Chosen by model=NAME.",
+    architecture: Literal["auto", "resnet8", "resnet16", "conv31", "conv63", "conv127"] = Field(
+        "auto",
+        description="Chosen by model=NAME. auto: resnet8, or by data.particle_diameter conv31 for particles that are "
+        "at most half of its patch wide, and conv127 for those that are too wide for resnet8's.",
     )
     units: int = Field(32, ge=1, description="Channels of the first layer.")
     dropout: float = Field(

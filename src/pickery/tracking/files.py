@@ -1,4 +1,4 @@
-"""Models that were tracked or registered: found by their addresses, and brought here as files."""
+"""What is kept with tracked runs: models found by their addresses and brought here, and files added later."""
 
 from __future__ import annotations
 
@@ -74,6 +74,18 @@ def fetch_model(source: str, *, root: Path, uri: str | None, into: Path, setting
             f"{setting}={source} holds {what}: name a run that has ended, or the file itself as runs:/ID/PATH"
         )
     return models[0]
+
+
+def keep_with_run(run_id: str, path: Path, *, root: Path, uri: str | None) -> str | None:
+    """Keep a file with a tracked run that may have ended; gives what went wrong, None if nothing did."""
+    if uri is None and not (root / "mlflow.db").exists():
+        return f"tracking.root={root} holds no tracked runs"
+    quiet_mlflow()
+    try:
+        client(store_uri(root, uri)).log_artifact(run_id, str(path))
+    except Exception as error:  # whatever a store or a server may raise
+        return reason(error)
+    return None
 
 
 def _artifacts_of_run(store: Any, name: str) -> str:

@@ -1,0 +1,1 @@
+"""`pickery doctor`: what a training would meet, told before it starts, with the settings that mend what is wrong."""

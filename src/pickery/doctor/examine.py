@@ -1,0 +1,218 @@
+"""The examination: all that a training would do before its first minibatch, and what it could not see."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pickery.config.schema import DoctorConfig
+from pickery.doctor import arithmetic, files
+from pickery.doctor.cost import measure
+from pickery.doctor.findings import Report
+from pickery.doctor.pictures import draw
+from pickery.errors import InputError
+from pickery.formats.masks import find_masks
+from pickery.placement.words import mending, sentence
+from pickery.preprocess.fourier import downsampled_shape
+from pickery.simulation.data_set import DataSet
+from pickery.training.inputs import frame_of
+from pickery.training.listener import Listener
+from pickery.training.look import Look, estimate_particles, in_words, look, to_look_at
+from pickery.training.sizes import Following, provisional, settle
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What was found.
+
+    Attributes
+    ----------
+    report
+        Facts and findings.
+    pictures
+        Files that were drawn.
+    """
+
+    report: Report
+    pictures: tuple[Path, ...]
+
+
+def examine(config: DoctorConfig, folder: Path, listener: Listener, *, simulated: DataSet | None = None) -> Examination:
+    """Examine the data and the settings of a training.
+
+    Parameters
+    ----------
+    config
+        All settings of the training, and the doctor's own.
+    folder
+        Where pictures are drawn; made if need be.
+    listener
+        Told of progress.
+    simulated
+        The simulated data set, instead of the settings' micrographs and picks.
+    """
+    report, data = Report(), config.data
+    source, picked_in = data.micrographs, data.picks
+    if simulated is not None:
+        source, picked_in = str(simulated.micrographs), str(simulated.picks)
+    assert source is not None
+    assert picked_in is not None
+    listener.working("reading headers")
+    found = files.micrographs(source, data, report)
+    if found is None:
+        return Examination(report, ())
+    listener.working("reading picks")
+    frame = frame_of(data)
+    picked = files.picks(picked_in, found, data, frame, report)
+    following = _settled(config, found.pixel_size_angstrom, report)
+    settled = following.config
+    pictures: tuple[Path, ...] = ()
+    if picked is not None:
+        _others(config, found, report)
+        coordinates = {name: picked.coordinates[name] for name in to_look_at(picked.counts)}
+        seen = look(
+            [file for file in found.files if file.name in coordinates],
+            coordinates,
+            frame,
+            factors=[settled.preprocess.factor],
+            listener=listener,
+        )
+        _placement(seen, report)
+        if seen.around:
+            listener.working("drawing")
+            pictures = tuple(
+                draw(
+                    folder,
+                    seen,
+                    coordinates,
+                    {file.name: file for file in found.files},
+                    radius_px=_radius_px(settled, found.pixel_size_angstrom),
+                    pixel_size_angstrom=found.pixel_size_angstrom,
+                    seed=config.seed,
+                )
+            )
+        arithmetic.sizes(following, found, report)
+        if data.expected_particles == "auto":
+            _count(config, seen, coordinates, found.pixel_size_angstrom, report, listener)
+        arithmetic.particles(settled, found, picked, report)
+    else:
+        arithmetic.sizes(following, found, report)
+    if config.doctor.measure and not any(finding.about == "sizes" for finding in report.faults):
+        listener.working("measuring a few minibatches")
+        _cost(config, following, found, report)
+    return Examination(report, pictures)
+
+
+def _settled(config: DoctorConfig, pixel_size_angstrom: float | None, report: Report) -> Following:
+    try:
+        return settle(config, pixel_size_angstrom)
+    except InputError as error:
+        report.fault("sizes", str(error).partition(": set")[0], "data.pixel_size=SIZE")
+        return Following(provisional(config), {})
+
+
+def _others(config: DoctorConfig, found: files.Micrographs, report: Report) -> None:
+    """Check what else is given by the same means: it would stop a training."""
+    data = config.data
+    try:
+        if data.masks is not None:
+            masks = find_masks(data.masks, list(found.files), found.shapes)
+            report.say("masks", f"{len(masks)} of {len(found.files)} micrographs have one")
+        if data.negatives is not None:
+            negatives = files.picks(data.negatives, found, data, frame_of(data), other := Report())
+            for finding in other.faults:
+                report.fault("picks", f"data.negatives: {finding.text}", *finding.settings)
+            if negatives is not None:
+                report.say("negatives", f"{sum(negatives.counts.values()):,} positions known to hold no particle")
+    except InputError as error:
+        report.fault("picks", str(error))
+
+
+def _placement(seen: Look, report: Report) -> None:
+    verdict = seen.verdict
+    for name, reason in seen.unreadable.items():
+        report.fault("micrographs", f"{name}: {reason} To leave it out", "preprocess.skip_bad=true")
+    text = sentence(verdict)
+    settings = [] if verdict.better is None else mending(verdict.given.frame, verdict.better.frame)
+    report.facts["placement"] = {
+        "verdict": verdict.kind,
+        "micrographs": sorted(seen.around),
+        "picks": verdict.given.picks,
+        "inside": verdict.given.inside,
+        "statistic": verdict.given.statistic,
+        "better": None if verdict.better is None else asdict(verdict.better.frame),
+        "better_statistic": None if verdict.better is None else verdict.better.statistic,
+        "settings": settings,
+        "best_other": verdict.best_other,
+    }
+    if verdict.better is not None:
+        report.fault("placement", text, *settings)
+    elif verdict.kind == "outside":
+        report.fault("placement", f"{text}. Are they the picks of these micrographs?")
+    elif verdict.kind in ("unclear", "few"):
+        report.advise("placement", f"{text}; the pictures may tell more")
+    else:
+        report.say("placement", text)
+
+
+def _count(
+    config: DoctorConfig,
+    seen: Look,
+    coordinates: Mapping[str, NDArray[np.float64]],
+    pixel_size_angstrom: float | None,
+    report: Report,
+    listener: Listener,
+) -> None:
+    try:
+        found = estimate_particles(config, seen, dict(coordinates), pixel_size_angstrom, listener)
+    except InputError as error:
+        report.fault("particles", str(error))
+        return
+    report.facts["particles"] = asdict(found)
+    report.say("particles", in_words(found))
+
+
+def _radius_px(config: Any, pixel_size_angstrom: float | None) -> float:
+    """Give the radius of a circle about a pick: the particle's, if its size is known, else that of extraction."""
+    if config.data.particle_diameter is not None and pixel_size_angstrom is not None:
+        return float(config.data.particle_diameter) / (2 * pixel_size_angstrom)
+    return float(4 * config.data.disc_radius * config.preprocess.factor)
+
+
+def _cost(config: DoctorConfig, following: Following, found: files.Micrographs, report: Report) -> None:
+    settled = following.config
+    first = found.files[0]
+    prepared = downsampled_shape(found.headers[first.name].shape, settled.preprocess.factor)
+    try:
+        cost = measure(settled, first.path, prepared)
+    except InputError as error:
+        report.fault("cost", str(error))
+        return
+    held_out = round(len(found.files) * (config.data.test_fraction if config.data.test_micrographs is None else 0.2))
+    total = cost.total_s(settled, train=len(found.files) - held_out, test=held_out)
+    report.facts["cost"] = asdict(cost) | {"total_s": total}
+    report.say(
+        "cost",
+        f"{cost.step_s:.2g} s a minibatch on {cost.device}; {settled.trainer.epochs} epochs of "
+        f"{settled.sampler.epoch_size} take about {duration(total)}, and {cost.memory_bytes / 1e9:.1f} GB of memory",
+    )
+    if total > 24 * 3600:
+        report.advise(
+            "cost",
+            f"{duration(total)} is long. Whether it learns shows sooner with",
+            "experiment=first_look",
+        )
+
+
+def duration(seconds: float) -> str:
+    """Say a duration roughly."""
+    if seconds < 100:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 100 * 60:
+        return f"{round(seconds / 60)} min"
+    return f"{seconds / 3600:.1f} h"

@@ -1,0 +1,1 @@
+"""`pickery report`: what a run's folder holds, as one page that explains itself."""

@@ -1,0 +1,122 @@
+"""Sizes that follow from the particle's diameter: downsampling, the labelled disc, the network; where none is given.
+
+The rules are RELION's: a particle as wide as half a patch of resnet8, its labelled disc an eighth of it in radius.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pickery.config.load import with_value
+from pickery.config.schema import TrainConfig
+from pickery.config.schema.base import as_word
+from pickery.errors import InputError
+
+AnyTraining = TypeVar("AnyTraining", bound=TrainConfig)
+
+DOWNSAMPLE, RADIUS, ARCHITECTURE = 16.0, 3, "resnet8"
+"""Where no diameter says otherwise: Topaz's own."""
+PATCH, LEAST_DOWNSAMPLE = 71, 4
+"""Regions that resnet8 sees along each side, and the least factor that RELION shrinks by."""
+SMALL_PATCH, LARGE_PATCH = 31, 127
+"""The same of conv31, for particles of at most half of that, and of conv127, for those of more than half of 71."""
+
+
+def downsample_for(diameter_angstrom: float, pixel_size_angstrom: float) -> float:
+    """Give the factor with which a particle is about half a patch wide; at least 4, as RELION has it."""
+    return float(max(LEAST_DOWNSAMPLE, round(2 * diameter_angstrom / (pixel_size_angstrom * PATCH))))
+
+
+def radius_for(diameter_angstrom: float, pixel_size_angstrom: float, downsample: float) -> int:
+    """Give the radius of the labelled disc in regions: an eighth of the diameter, and at least one."""
+    return max(1, round(diameter_angstrom / (8 * pixel_size_angstrom * downsample)))
+
+
+def architecture_for(diameter_angstrom: float, pixel_size_angstrom: float, downsample: float) -> str:
+    """Give the network whose patch is at least twice as wide as the particle, the smallest but resnet8 rather."""
+    across = diameter_angstrom / (pixel_size_angstrom * downsample)
+    if 2 * across <= SMALL_PATCH:
+        return "conv31"
+    # what is a little over half a patch still fits into it
+    return ARCHITECTURE if across <= 0.65 * PATCH else "conv127"
+
+
+@dataclass(frozen=True)
+class Following:
+    """What follows from the diameter.
+
+    Attributes
+    ----------
+    config
+        The settings, with nothing left open.
+    chosen
+        The settings that were chosen so: names and values.
+    """
+
+    config: TrainConfig
+    chosen: dict[str, Any]
+
+
+def settle(config: TrainConfig, pixel_size_angstrom: float | None) -> Following:
+    """Choose what the settings leave open.
+
+    Parameters
+    ----------
+    config
+        All settings.
+    pixel_size_angstrom
+        Of the full-size micrographs; None if nothing says.
+
+    Raises
+    ------
+    InputError
+        When a diameter is to set something, and the pixel size is not known.
+    """
+    diameter = config.data.particle_diameter
+    chosen: dict[str, Any] = {}
+    is_open = config.preprocess.downsample is None or config.data.radius is None or config.model.architecture == "auto"
+    if diameter is None or not is_open:
+        return Following(provisional(config), chosen)
+    if pixel_size_angstrom is None:
+        raise InputError(
+            f"data.particle_diameter is in Å, and nothing says the pixel size of the micrographs: set data.pixel_size, "
+            f"or leave data.particle_diameter={diameter:g} out"
+        )
+    downsample = config.preprocess.downsample
+    if downsample is None:
+        downsample = chosen["preprocess.downsample"] = downsample_for(diameter, pixel_size_angstrom)
+    if config.data.radius is None:
+        chosen["data.radius"] = radius_for(diameter, pixel_size_angstrom, downsample)
+    if config.model.architecture == "auto":
+        model = config.model
+        # what only a resnet has, or weights to begin from, keep it one
+        free = model.dropout == 0 and model.pooling == "none" and model.pretrained is None
+        chosen["model.architecture"] = (
+            architecture_for(diameter, pixel_size_angstrom, downsample) if free else ARCHITECTURE
+        )
+    for name, value in chosen.items():
+        config = with_value(config, name, value)
+    return Following(config, chosen)
+
+
+def provisional(config: AnyTraining) -> AnyTraining:
+    """Put Topaz's own values where the settings leave something open."""
+    open_settings: dict[str, Any] = {}
+    if config.preprocess.downsample is None:
+        open_settings["preprocess.downsample"] = DOWNSAMPLE
+    if config.data.radius is None:
+        open_settings["data.radius"] = RADIUS
+    if config.model.architecture == "auto":
+        open_settings["model.architecture"] = ARCHITECTURE
+    for name, value in open_settings.items():
+        config = with_value(config, name, value)
+    return config
+
+
+def say_chosen(config: TrainConfig, pixel_size_angstrom: float | None, chosen: dict[str, Any]) -> str:
+    """Say what was chosen, in settings of the command line."""
+    names = {"model.architecture": "model"}
+    words = " ".join(f"{names.get(name, name)}={as_word(value)}" for name, value in chosen.items())
+    assert config.data.particle_diameter is not None
+    return f"for particles of {config.data.particle_diameter:g} Å at {pixel_size_angstrom:.4g} Å a pixel: {words}"
