@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pickery.cli import main
-from tests.conftest import TinyData
+from tests.conftest import Command, TinyData
 
 SMALL = ("trainer.epochs=2", "sampler.epoch_size=3", "data.test_fraction=0.5")
 
@@ -110,21 +110,15 @@ def test_a_cross_validations_page_shows_its_values_and_its_final_training(tiny: 
 
 
 @pytest.mark.slow
-def test_the_page_is_kept_with_the_tracked_run(
-    tiny: TinyData, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert main(["train", *tiny.overrides(*SMALL, "tracking=mlflow", "run_dir=run")]) == 0
-    run_id = json.loads(Path("run/summary.json").read_text())["tracked_run"]
-    assert main(["report", "run"]) == 0
-    assert f"kept with the tracked run {run_id}" in capsys.readouterr().out
-    assert list(Path("mlruns").rglob("report.html"))
-    shutil.rmtree("mlruns")
-    assert main(["report", "run"]) == 0, "the page itself is written all the same"
-    assert "holds no tracked runs" in capsys.readouterr().out
-    capsys.readouterr()
-    assert main(["report", "run", "report.track=false"]) == 0
-    assert "tracked" not in capsys.readouterr().out
+def test_the_page_is_kept_with_the_tracked_run(tiny: TinyData, tmp_path: Path, pickery: Command) -> None:
+    pickery("train", *tiny.overrides(*SMALL, "tracking=mlflow", "run_dir=run"))
+    run_id = json.loads((tmp_path / "run" / "summary.json").read_text())["tracked_run"]
+    assert f"kept with the tracked run {run_id}" in pickery("report", "run").stdout
+    assert len(list((tmp_path / "mlruns").rglob("report.html"))) == 1
+    shutil.rmtree(tmp_path / "mlruns")
+    # the page itself is written all the same
+    assert "holds no tracked runs" in pickery("report", "run").stdout
+    assert "tracked" not in pickery("report", "run", "report.track=false").stdout
 
 
 @pytest.mark.parametrize(

@@ -29,27 +29,20 @@ def run(config: ScoreConfig) -> None:
     """
     settings = config.score
     with Terminal() as terminal:
-        terminal.working("reading picks")
-        from pickery.scoring.compare import compare
-        from pickery.scoring.record import folder_for, summarise, write
-        from pickery.scoring.sides import gather, radius_px
+        terminal.working("comparing picks")
+        from pickery.scoring.run import score
 
-        folder = folder_for(settings)
-        sides = gather(settings)
-        radius = radius_px(settings, sides.pixel_size_angstrom)
-        terminal.working("comparing")
-        done = compare(sides, radius=radius, threshold=settings.threshold)
-        summary = summarise(settings, sides, done)
-        plots = write(folder, summary, sides, done)
+        found = score(settings)
+        sides, done = found.sides, found.done
         terminal.rest()
-        for text in summary["remarks"]:
+        for text in found.summary["remarks"]:
             terminal.warn(f"{text}.")
         if settings.threshold is not None and not sides.ranked:
             terminal.warn(f"score.threshold={settings.threshold:g} has no effect on picks without scores.")
         _tell(terminal, sides, done)
         _list(terminal, done)
-        terminal.say(f"  folder     {folder}")
-        names = ", ".join(path.name for path in plots)
+        terminal.say(f"  folder     {found.folder}")
+        names = ", ".join(path.name for path in found.plots)
         terminal.say(f"             summary.json, micrographs.csv, {Path('plots')}/ ({names})")
 
 

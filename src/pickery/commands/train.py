@@ -96,16 +96,9 @@ def train(config: TrainConfig, terminal: Terminal, meeting: Meeting | None = Non
     meeting
         Where the processes wait that were started beside this one to train with it; None without any.
     """
-    from pickery.training.choices import pretrained_hash, training_device
-    from pickery.training.division import gather
-    from pickery.training.inputs import simulated_data
-    from pickery.training.run import engine_version, run_training
+    from pickery.training import run
 
-    training_device(config)  # what it, the engine and the weights lack is said before hours of preparing micrographs
-    engine_version(config)
-    pretrained = pretrained_hash(config)
-    data = gather(config, terminal, simulated=simulated_data(config, terminal))
-    done = run_training(config, data, pretrained, terminal, meeting=meeting)
+    done = run.train(config, terminal, meeting)
     if done.result is not None:
         terminal.say(how_to_pick(done.path))
     if done.result is not None and done.tracked_run is not None:

@@ -15,7 +15,9 @@ from pickery.config.schema import TrainConfig
 from pickery.errors import InputError
 from pickery.tracking import Status, Tracker, open_tracker
 from pickery.training import words
-from pickery.training.division import TrainingData
+from pickery.training.choices import pretrained_hash, training_device
+from pickery.training.division import TrainingData, gather
+from pickery.training.inputs import simulated_data
 from pickery.training.listener import Listener
 from pickery.training.run_folder import RunFolder, State, default_folder, identity
 from pickery.training.sizes import provisional
@@ -45,6 +47,30 @@ class Run:
     found: State
     result: FitResult | None
     tracked_run: str | None
+
+
+def train(config: TrainConfig, listener: Listener, meeting: Meeting | None = None) -> Run:
+    """Train as the settings say, from the files that they name; or find the run finished.
+
+    Parameters
+    ----------
+    config
+        All settings.
+    listener
+        Told of everything.
+    meeting
+        Where the processes wait that were started beside this one to train with it; None without any.
+
+    Raises
+    ------
+    InputError
+        When something given cannot be used.
+    """
+    training_device(config)  # what it, the engine and the weights lack is said before hours of preparing micrographs
+    engine_version(config)
+    pretrained = pretrained_hash(config)
+    data = gather(config, listener, simulated=simulated_data(config, listener))
+    return run_training(config, data, pretrained, listener, meeting=meeting)
 
 
 def run_training(
