@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pickery.tracking import Tracker, create_store, experiment_page, open_tracker, store_uri
+from pickery.tracking.store import client as mlflow_client
 
 # SQLAlchemy deprecates what MLflow 3.17 does when it opens its database
 pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
@@ -129,6 +130,12 @@ def test_the_page_of_an_experiment_opens_in_its_view_of_runs(root: Path) -> None
     page = experiment_page(root, None, "other")
     assert page.startswith("#/experiments/")
     assert "workflowType=machine_learning" in page
+    assert page.endswith("&viewStateShareKey=pickery"), "with the columns that matter"
+    found = mlflow_client(store_uri(root, None)).get_experiment_by_name("other")
+    columns = json.loads(found.tags["mlflow.sharedViewState.pickery"])["selectedColumns"]
+    assert "metrics.`best/pick_f1`" in columns
+    assert "params.`optimizer.learning_rate`" in columns
+    assert experiment_page(root, None, "other") == page
 
 
 @pytest.mark.slow

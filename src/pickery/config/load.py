@@ -141,28 +141,32 @@ def validate(command: str, composed: DictConfig | Mapping[str, Any], *, warn: bo
 
 
 def with_value(config: _Any, key: str, value: object) -> _Any:
-    """Give the same settings with one changed, checked again.
+    """Give the same settings with one changed, checked again: `with_values` of one."""
+    return with_values(config, {key: value})
+
+
+def with_values(config: _Any, changes: Mapping[str, object]) -> _Any:
+    """Give the same settings with some changed, checked again.
 
     Parameters
     ----------
     config
         Valid settings.
-    key
-        Dotted name, such as ``"optimizer.learning_rate"``.
-    value
-        Its new value.
+    changes
+        Dotted names, such as ``"optimizer.learning_rate"``, to new values.
 
     Raises
     ------
     ConfigError
-        When there is no such setting, or the value cannot be used with the others.
+        When there is no such setting, or a value cannot be used with the others.
     """
     command = command_of(config)
-    if key not in catalogue.settings(command):
-        raise ConfigError([explain.unknown(command, key)])
     values = config.model_dump()
-    *group, name = key.split(".")
-    (values[group[0]] if group else values)[name] = tuple(value) if isinstance(value, list) else value
+    for key, value in changes.items():
+        if key not in catalogue.settings(command):
+            raise ConfigError([explain.unknown(command, key)])
+        *group, name = key.split(".")
+        (values[group[0]] if group else values)[name] = tuple(value) if isinstance(value, list) else value
     changed: _Any = _checked(command, values, warn=False)
     return changed
 

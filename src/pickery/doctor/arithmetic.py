@@ -36,7 +36,7 @@ def sizes(following: Following, found: Micrographs, report: Report) -> None:
         "chosen": dict(following.chosen),
     }
     if following.chosen:
-        report.say("sizes", say_chosen(config, pixel_size, following.chosen))
+        report.say("sizes", *say_chosen(config, pixel_size, following.chosen))
     heading = "" if following.chosen else "sizes"
     seen = f"{config.model.architecture} sees {field} × {field} regions"
     if pixel_size is not None:

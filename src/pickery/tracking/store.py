@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import secrets
@@ -70,10 +71,31 @@ def reason(error: BaseException) -> str:
     return words[:200] or type(error).__name__
 
 
+VIEW = "pickery"
+COLUMNS = (
+    *("metrics.`best/pick_average_precision`", "metrics.`best/pick_f1`", "metrics.`best/auprc`"),
+    *("metrics.`best/precision`", "params.`model.architecture`", "params.`loss.objective`"),
+    *("params.`optimizer.learning_rate`", "params.`data.expected_particles`", "params.`data.radius`"),
+    *("params.`preprocess.downsample`", "tags.`engine`", "attributes.`Source`", "attributes.`Dataset`"),
+)
+"""What the table of runs shows as it opens, by MLflow's own names of its columns."""
+
+
 def experiment_page(root: Path, uri: str | None, experiment: str) -> str:
-    """Give the page of an experiment's runs, as the address after the server's name."""
-    found = client(store_uri(root, uri)).get_experiment_by_name(experiment)
+    """Give the page of an experiment's runs, as the address after the server's name.
+
+    It opens with the columns that matter, as a view shared from the page itself would: kept in a tag of the experiment.
+    """
+    store = client(store_uri(root, uri))
+    found = store.get_experiment_by_name(experiment)
     if found is None:
         raise InputError(f"there is no experiment {experiment!r}: pickery train makes one, or set tracking.experiment")
     # without the type of work the page opens in a view made for language models
-    return f"#/experiments/{found.experiment_id}/runs?workflowType=machine_learning"
+    page = f"#/experiments/{found.experiment_id}/runs?workflowType=machine_learning"
+    tag, view = f"mlflow.sharedViewState.{VIEW}", json.dumps({"selectedColumns": COLUMNS})
+    try:
+        if found.tags.get(tag) != view:
+            store.set_experiment_tag(found.experiment_id, tag, view)
+    except Exception:  # a store that may only be read: the page opens with MLflow's own columns
+        return page
+    return f"{page}&viewStateShareKey={VIEW}"

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from pickery.config.load import with_value
+from pickery.config.load import with_values
 from pickery.config.schema import DataGroup, TrainConfig
 from pickery.config.schema.base import as_word
 from pickery.data.datamodule import LabelledMicrographs
@@ -84,9 +84,7 @@ class TrainingData:
 
     def settled(self, config: AnyTraining) -> AnyTraining:
         """Give settings of this data's training with nothing left open."""
-        for name, value in self.chosen.items():
-            config = with_value(config, name, value)
-        return provisional(config)
+        return provisional(with_values(config, self.chosen))
 
     def labelled(self, names: Sequence[str]) -> LabelledMicrographs:
         """Give some of the micrographs with their picks in regions."""
@@ -157,8 +155,7 @@ def divide(config: TrainConfig, collected: Collected, listener: Listener) -> Tra
     masked = {name: collected.masked[name] for name in names if name in collected.masked}
     following = settle(config, found.pixel_size_angstrom)
     chosen, remarks = dict(following.chosen), []
-    if chosen:
-        remarks.append(say_chosen(config, found.pixel_size_angstrom, chosen))
+    remarks += say_chosen(config, found.pixel_size_angstrom, chosen)
     if config.data.expected_particles == "auto":
         assert collected.estimate is not None
         chosen["data.expected_particles"] = round(collected.estimate.particles, 1)

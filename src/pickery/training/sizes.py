@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from pickery.config.load import with_value
+from pickery.config.load import with_values
 from pickery.config.schema import TrainConfig
 from pickery.config.schema.base import as_word
 from pickery.errors import InputError
@@ -73,8 +73,8 @@ def settle(config: TrainConfig, pixel_size_angstrom: float | None) -> Following:
     InputError
         When a diameter is to set something, and the pixel size is not known.
     """
+    config, chosen = _as_pretrained(config)
     diameter = config.data.particle_diameter
-    chosen: dict[str, Any] = {}
     is_open = config.preprocess.downsample is None or config.data.radius is None or config.model.architecture == "auto"
     if diameter is None or not is_open:
         return Following(provisional(config), chosen)
@@ -90,14 +90,23 @@ def settle(config: TrainConfig, pixel_size_angstrom: float | None) -> Following:
         chosen["data.radius"] = radius_for(diameter, pixel_size_angstrom, downsample)
     if config.model.architecture == "auto":
         model = config.model
-        # what only a resnet has, or weights to begin from, keep it one
-        free = model.dropout == 0 and model.pooling == "none" and model.pretrained is None
+        free = model.dropout == 0 and model.pooling == "none"  # what only a resnet has keeps it one
         chosen["model.architecture"] = (
             architecture_for(diameter, pixel_size_angstrom, downsample) if free else ARCHITECTURE
         )
-    for name, value in chosen.items():
-        config = with_value(config, name, value)
-    return Following(config, chosen)
+    return Following(with_values(config, chosen), chosen)
+
+
+def _as_pretrained(config: TrainConfig) -> tuple[TrainConfig, dict[str, Any]]:
+    """Take the network of the weights to begin from, where the settings leave it open."""
+    model = config.model
+    if model.architecture != "auto" or model.pretrained is None:
+        return config, {}
+    from pickery.model.weights import load_weights
+
+    own = load_weights(model.pretrained).architecture
+    chosen = {f"model.{name}": value for name, value in own.items() if name != "dropout"}
+    return with_values(config, chosen), chosen
 
 
 def provisional(config: AnyTraining) -> AnyTraining:
@@ -109,14 +118,25 @@ def provisional(config: AnyTraining) -> AnyTraining:
         open_settings["data.radius"] = RADIUS
     if config.model.architecture == "auto":
         open_settings["model.architecture"] = ARCHITECTURE
-    for name, value in open_settings.items():
-        config = with_value(config, name, value)
-    return config
+    return with_values(config, open_settings)
 
 
-def say_chosen(config: TrainConfig, pixel_size_angstrom: float | None, chosen: dict[str, Any]) -> str:
-    """Say what was chosen, in settings of the command line."""
+def say_chosen(config: TrainConfig, pixel_size_angstrom: float | None, chosen: dict[str, Any]) -> list[str]:
+    """Say what was chosen, in settings of the command line; a sentence for each reason."""
+    of_weights = config.model.pretrained is not None
+    ours = {name: value for name, value in chosen.items() if of_weights and name.startswith("model.")}
+    sizes = {name: value for name, value in chosen.items() if name not in ours}
+    said = []
+    if ours:
+        said.append(f"as the weights of model.pretrained={config.model.pretrained} need: {_line(ours)}")
+    if sizes:
+        said.append(
+            f"for particles of {config.data.particle_diameter:g} Å at {pixel_size_angstrom:.4g} Å a pixel: "
+            f"{_line(sizes)}"
+        )
+    return said
+
+
+def _line(chosen: dict[str, Any]) -> str:
     names = {"model.architecture": "model"}
-    words = " ".join(f"{names.get(name, name)}={as_word(value)}" for name, value in chosen.items())
-    assert config.data.particle_diameter is not None
-    return f"for particles of {config.data.particle_diameter:g} Å at {pixel_size_angstrom:.4g} Å a pixel: {words}"
+    return " ".join(f"{names.get(name, name)}={as_word(value)}" for name, value in chosen.items())
