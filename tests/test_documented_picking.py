@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import TinyData
 from tests.test_readme import DOCUMENTS, commands
 
-AFTER_TRAINING = ("pick", "score", "convert")
+AFTER_TRAINING = ("pick", "score", "convert", "report")
 
 
 def lay_out(folder: Path, tiny: TinyData) -> None:

@@ -1,4 +1,4 @@
-"""Every recipe of conf/experiment, on the tiny simulated set: a run of seconds works; tests/config/test_load.py sees to its command line."""
+"""Every recipe of conf/experiment, run for seconds; tests/config/test_load.py sees to their command lines."""
 
 from pathlib import Path
 

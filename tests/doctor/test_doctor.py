@@ -3,7 +3,6 @@
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,28 +13,10 @@ from pickery.cli import main
 from pickery.formats.assignment import coordinates_of
 from pickery.formats.micrographs import find_micrographs
 from pickery.formats.picks import read_picks
-from pickery.simulation.data_set import write_data_set
-from pickery.simulation.settings import SimulationSettings
+from tests.doctor.conftest import SIDE, Data
 
-SIDE = 512
 DIAMETER_PX = 65.0
 Xy = np.ndarray[Any, np.dtype[np.float64]]
-
-
-@dataclass(frozen=True)
-class Data:
-    micrographs: Path
-    picks: Path
-
-
-@pytest.fixture(scope="session")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
-    folder = tmp_path_factory.mktemp("doctored")
-    settings = SimulationSettings(
-        micrographs=6, rows=SIDE, columns=SIDE, particles_per_micrograph=12, picked_fraction=1, carbon_probability=0
-    )
-    made = write_data_set(folder / "data", settings)
-    return Data(made.micrographs, made.picks)
 
 
 @pytest.fixture(autouse=True)

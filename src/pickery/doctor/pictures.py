@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 HALF_PX = 28
 """Half a mean patch, in shrunk pixels: a ninth of the micrograph's longer side in all."""
-WORTH_DRAWING = 0.2
-"""Least share of the picks that lie inside in a reading: the mean of a few is noise."""
+WORTH_DRAWING = 0.4
+"""Least share of the picks that a mean patch is of: the mean of a few is noise."""
 LONGEST_SIDE = 1200
 """Pixels of a micrograph's longer side in its picture."""
 
@@ -66,10 +66,12 @@ def _patches(seen: Look, coordinates: Mapping[str, NDArray[np.float64]], seed: i
     upright = [f for f in verdict.others if _axes(f.frame) == _axes(given.frame)]
     others = sorted(same_scale, key=lambda f: _axes(f.frame)) + sorted(upright, key=lambda f: f.frame.coordinate_scale)
     best = None if better is None else better.frame
-    chosen += [(fit, "") for fit in others if fit.inside >= WORTH_DRAWING * fit.picks and fit.frame != best]
+    chosen += [(fit, "") for fit in others if fit.frame != best]
     panels = []
     for fit, mark in chosen:
         patch, count = mean_patch(around, fit.frame, coordinates, HALF_PX)
+        if not mark and count < WORTH_DRAWING * fit.picks:
+            continue
         words = _in_words(mending(given.frame, fit.frame)) if mark != "given" else "as they are read"
         panels.append(Panel(patch, words, f"{count} picks, T² {fit.statistic:,.0f}", mark))
     drawn = anywhere(around, {name: len(coordinates[name]) for name in around}, (seed,))

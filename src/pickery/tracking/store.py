@@ -76,7 +76,7 @@ COLUMNS = (
     *("metrics.`best/pick_average_precision`", "metrics.`best/pick_f1`", "metrics.`best/auprc`"),
     *("metrics.`best/precision`", "params.`model.architecture`", "params.`loss.objective`"),
     *("params.`optimizer.learning_rate`", "params.`data.expected_particles`", "params.`data.radius`"),
-    *("params.`preprocess.downsample`", "tags.`engine`", "attributes.`Source`", "attributes.`Dataset`"),
+    *("params.`preprocess.downsample`", "tags.`engine`"),
 )
 """What the table of runs shows as it opens, by MLflow's own names of its columns."""
 
