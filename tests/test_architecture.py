@@ -146,6 +146,7 @@ def test_the_doctor_looks_and_trains_nothing() -> None:
     for path in files("doctor"):
         assert not reached(path, SHELLS), path
         assert not rooms_of(path) & {"tracking", "topaz", "picking", "cross_validation", "report"}, path
+        assert "pickery.training.fit" not in imports_of(path) or path.name == "cost.py", path
 
 
 def test_a_report_is_made_from_a_runs_folder_alone() -> None:

@@ -171,8 +171,9 @@ def test_numbers_that_contradict_each_other_are_advised_on(data: Data) -> None:
 def test_particles_are_counted_where_asked(data: Data) -> None:
     status, found = doctor(data, "data.expected_particles=auto")
     assert status == 0
-    assert found["particles"]["lowest"] <= 12 * 1.3
-    assert found["particles"]["particles"] == pytest.approx(12, rel=0.4)
+    assert found["count"]["lowest"] <= 12 * 1.3
+    assert found["count"]["particles"] == pytest.approx(12, rel=0.4)
+    assert found["particles"]["expected"] == pytest.approx(found["count"]["particles"], abs=0.1)
 
 
 def test_a_folder_of_something_else_is_not_written_to(data: Data, capsys: pytest.CaptureFixture[str]) -> None:
@@ -199,3 +200,59 @@ def test_time_and_memory_are_measured(data: Data, capsys: pytest.CaptureFixture[
 def test_the_embedded_data_set_is_right_too() -> None:
     assert main(["doctor", "doctor.measure=false", "doctor.out=out", "preprocess.store=prepared"]) == 0
     assert json.loads(Path("out/doctor.json").read_text())["placement"]["verdict"] == "good"
+
+
+def test_what_is_held_out_apart_is_examined_too(data: Data, capsys: pytest.CaptureFixture[str]) -> None:
+    for folder, chosen in (("train", slice(0, 4)), ("test", slice(4, 6))):
+        Path(folder).mkdir()
+        for path in sorted(data.micrographs.iterdir())[chosen]:
+            (Path(folder) / path.name).symlink_to(path)
+    words = ("data.micrographs=train", "data.test_micrographs=test", f"data.test_picks={data.picks}")
+    status, found = doctor(data, *words)
+    assert status == 0
+    assert found["held_out"]["micrographs"] == 2
+    assert "2 micrographs given apart, with " in capsys.readouterr().out
+    status, found = doctor(data, *words[:2], "data.test_picks=nothing.star")
+    assert status == 1
+    assert any(finding["text"].startswith("held out: ") for finding in found["findings"])
+
+
+def test_bad_micrographs_that_may_be_left_out_are_no_fault(data: Data) -> None:
+    shutil.copytree(data.micrographs, "copy")
+    first = sorted(Path("copy").iterdir())[0]
+    first.write_bytes(first.read_bytes()[:2000])
+    status, found = doctor(data, "data.micrographs=copy", "preprocess.skip_bad=true")
+    assert status == 0
+    assert any("cannot be read" in finding["text"] for finding in found["findings"])
+
+
+def test_picks_on_unreadable_micrographs_alone_are_a_fault(data: Data) -> None:
+    shutil.copytree(data.micrographs, "copy")
+    first = sorted(Path("copy").iterdir())[0]
+    first.write_bytes(first.read_bytes()[:2000])
+    Path("p.txt").write_text(f"image_name\tx_coord\ty_coord\n{first.stem}\t5\t5\n")
+    status, found = doctor(data, "data.micrographs=copy", picks=Path("p.txt").resolve())
+    assert status == 1
+    assert "none of the 1 picks is on a micrograph that can be read" in [one["text"] for one in found["findings"]]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("model.pretrained=nope.ckpt",), "no such file"),
+        (("model=conv31", "model.pretrained=nope.ckpt"), "no such file"),
+        (("engine=topaz", "engine.executable=nope", "sampler=patches"), "nope"),
+        (("preprocess.downsample=7", "model=resnet8"), "less than one image of a minibatch of model=resnet8 (75 × 75)"),
+    ],
+)
+def test_what_would_stop_the_training_is_a_fault(data: Data, words: tuple[str, ...], says: str) -> None:
+    status, found = doctor(data, *words)
+    assert status == 1
+    faults = [one for one in found["findings"] if one["level"] == "fault"]
+    assert any(says in one["text"] for one in faults), faults
+    assert "data.pixel_size=SIZE" not in mending(found)
+
+
+def test_coordinates_in_angstrom_are_named(data: Data) -> None:
+    picks = rewritten(data, lambda xy: xy * 2.0)
+    assert mending(doctor(data, picks=picks)[1]) == ["data.coordinate_scale=0.5"]

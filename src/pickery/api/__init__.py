@@ -211,6 +211,8 @@ def _words(command: str, settings: Settings) -> list[str]:
 
 
 def _value(command: str, key: str, value: object) -> str:
+    if hasattr(value, "tolist"):  # numpy's numbers and arrays
+        value = value.tolist()
     if isinstance(value, Path):
         value = str(value)
     field = catalogue.settings(command).get(key)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from pickery.config.schema import DoctorConfig
 from pickery.errors import InputError
 from pickery.terminal import Terminal
@@ -40,5 +42,6 @@ def run(config: DoctorConfig) -> None:
     mending = list(dict.fromkeys(word for finding in report.faults for word in finding.settings))
     count = len(report.faults)
     raise InputError(
-        f"{count} fault{'s' if count > 1 else ''}" + (f"; the same command with {' '.join(mending)}" if mending else "")
+        f"{count} fault{'s' if count > 1 else ''}"
+        + (f"; the same command with {shlex.join(mending)}" if mending else "")
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -10,6 +11,8 @@ from pickery.config.line import for_hydra, quoted
 from pickery.config.load import compose, hydra_errors
 from pickery.config.schema import SCHEMAS
 from pickery.config.schema.base import as_word, takes_text
+
+_YAMLS_OWN = ("null", "true", "false", "yes", "no", "on", "off", "nan", "inf", ".nan", ".inf")
 
 
 def words(command: str, settings: Mapping[str, Any]) -> list[str]:
@@ -45,10 +48,7 @@ def words(command: str, settings: Mapping[str, Any]) -> list[str]:
         if name not in values or _same(values[name], defaults.get(name)) or catalogue.names_its_option(name):
             continue
         value = values[name]
-        word = (
-            quoted(value) if isinstance(value, str) and takes_text(field) and _needs_quotes(value) else as_word(value)
-        )
-        found.append(f"{key}={word}")
+        found.append(f"{key}={_word(value) if takes_text(field) else as_word(value)}")
     return found
 
 
@@ -77,8 +77,15 @@ def _same(value: object, other: object) -> bool:
     return value == other and isinstance(value, bool) == isinstance(other, bool)
 
 
-def _needs_quotes(value: str) -> bool:
-    return not all(sign.isalnum() or sign in "/_.-" for sign in value) or not value
+def _word(value: object) -> str:
+    """Write a value of a setting that takes text so that it is read back as the same text."""
+    if isinstance(value, (list, tuple)):
+        return f"[{','.join(_word(item) for item in value)}]"
+    if not isinstance(value, str):
+        return as_word(value)
+    # what begins like a name and is none of YAML's own words needs no quotes
+    plain = re.fullmatch(r"[A-Za-z/_.][\w/.-]*", value, re.ASCII) and value.lower() not in _YAMLS_OWN
+    return value if plain else quoted(value)
 
 
 def command_of_settings(settings: Mapping[str, Any]) -> str:

@@ -49,8 +49,8 @@ SUMMARY = "summary.json"
 class Shelf:
     """The data of all trainings: what several of them share is found and prepared once."""
 
-    def __init__(self, simulated: DataSet | None) -> None:
-        self._simulated = simulated
+    def __init__(self, simulated: DataSet | None, *, looked: bool = False) -> None:
+        self._simulated, self._looked = simulated, looked
         self._collected: dict[str, Collected] = {}
 
     def data(self, config: TrainConfig, listener: Listener) -> TrainingData:
@@ -61,7 +61,7 @@ class Shelf:
         sizes = [settings["data"]["particle_diameter"], settings["data"]["expected_particles"] == "auto"]
         key = json.dumps([of_files, settings["preprocess"], settings["seed"], sizes])
         if key not in self._collected:
-            self._collected[key] = collect(config, listener, simulated=self._simulated)
+            self._collected[key] = collect(config, listener, simulated=self._simulated, looked=self._looked)
         return divide(config, self._collected[key], listener)
 
 
@@ -217,7 +217,7 @@ def join(config: CrossValidateConfig, path: Path, pretrained: str | None, parent
     """Join a cross-validation that another process of this machine has set up."""
     grid = grid_of(config)
     first = training_config(config, grid, Point(0, FINAL, 0), None)
-    return _open(config, grid, path, Shelf(simulated_data(first, Silence())), pretrained, parent)
+    return _open(config, grid, path, Shelf(simulated_data(first, Silence()), looked=True), pretrained, parent)
 
 
 def _open(

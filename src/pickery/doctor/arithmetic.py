@@ -10,9 +10,10 @@ from pickery.doctor.files import Micrographs, Picks
 from pickery.doctor.findings import Report
 from pickery.errors import InputError
 from pickery.loss.prior import GE_OBJECTIVES, choose_objective, expected_pi
-from pickery.model.picker import receptive_field
+from pickery.model.picker import build_model, receptive_field
 from pickery.preprocess.fourier import downsampled_shape
-from pickery.training.sizes import Following, downsample_for, radius_for, say_chosen
+from pickery.training.choices import image_side
+from pickery.training.sizes import Following, radius_for, say_chosen
 
 WIDEST = 0.65
 """Share of a patch that a particle may fill: about half is what the field advises."""
@@ -26,7 +27,9 @@ def sizes(following: Following, found: Micrographs, report: Report) -> None:
     factor, radius = config.preprocess.factor, config.data.disc_radius
     field = receptive_field(config.model.architecture, config.model.pooling)
     pixel_size, diameter = found.pixel_size_angstrom, config.data.particle_diameter
-    rows, columns = np.median([downsampled_shape(shape, factor) for shape in found.shapes.values()], axis=0)
+    shapes = np.array([downsampled_shape(shape, factor) for shape in found.shapes.values()])
+    rows, columns = np.median(shapes, axis=0)
+    side = image_side(config, build_model(config.model.architecture, units=1, pooling=config.model.pooling, seed=None))
     facts = report.facts["sizes"] = {
         "downsample": factor,
         "prepared": [int(columns), int(rows)],
@@ -42,11 +45,12 @@ def sizes(following: Following, found: Micrographs, report: Report) -> None:
     if pixel_size is not None:
         seen += f", {field * factor * pixel_size:.0f} Å"
     report.say(heading, f"shrunk by {factor:g} to {columns:.0f} × {rows:.0f} regions; {seen}; discs of radius {radius}")
-    if min(rows, columns) < field:
+    small = shapes[np.argmin(shapes.min(axis=1))]
+    if small.min() < side:
         report.fault(
             "sizes",
-            f"a micrograph has {columns:.0f} × {rows:.0f} regions at preprocess.downsample={factor:g}, less than one "
-            f"patch of model={config.model.architecture} ({field} × {field}): shrink less",
+            f"a micrograph has {small[1]} × {small[0]} regions at preprocess.downsample={factor:g}, less than one "
+            f"image of a minibatch of model={config.model.architecture} ({side} × {side}): shrink less",
         )
     if diameter is None:
         report.advise(
@@ -63,8 +67,8 @@ def sizes(following: Following, found: Micrographs, report: Report) -> None:
     facts["particle_diameter_regions"] = across
     share = across / field
     report.say("", f"a particle of {diameter:g} Å is {across:.0f} regions wide, {100 * share:.0f} % of what is seen")
-    if share > WIDEST or (share < NARROWEST and factor > downsample_for(diameter, pixel_size)):
-        right = downsample_for(diameter, pixel_size)
+    right = float(max(1, round(2 * diameter / (pixel_size * field))))  # half of what this network sees
+    if (share > WIDEST and right > factor) or (share < NARROWEST and right < factor):
         much = "more" if share > WIDEST else "far less"
         report.advise(
             "sizes",
@@ -83,6 +87,8 @@ def particles(config: TrainConfig, found: Micrographs, picked: Picks, report: Re
     """Hold the labels against the particles that are expected."""
     expected = config.data.expected_particles
     counts = picked.counts
+    if config.data.unpicked == "drop":
+        counts = {name: count for name, count in counts.items() if count}
     mean = float(np.mean(list(counts.values())))
     if expected is None:
         report.fault(
@@ -93,12 +99,12 @@ def particles(config: TrainConfig, found: Micrographs, picked: Picks, report: Re
         )
         return
     if expected == "auto":
-        return  # what cannot be told has been said
-    regions = sum(int(np.prod(downsampled_shape(s, config.preprocess.factor))) for s in found.shapes.values())
+        return  # what could not be counted has been said
+    regions = sum(int(np.prod(downsampled_shape(found.shapes[name], config.preprocess.factor))) for name in counts)
     disc = disc_size(config.data.disc_radius)
     observed = disc * sum(counts.values()) / regions
     try:
-        pi = expected_pi(expected, len(found.files), disc, regions)
+        pi = expected_pi(expected, len(counts), disc, regions)
     except InputError as error:
         report.fault("particles", str(error))
         return

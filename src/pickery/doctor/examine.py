@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import BrokenExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,20 +11,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pickery.config.schema import DoctorConfig
+from pickery.config.errors import ConfigError
+from pickery.config.load import with_value
+from pickery.config.schema import DoctorConfig, TrainConfig
 from pickery.doctor import arithmetic, files
 from pickery.doctor.cost import measure
 from pickery.doctor.findings import Report
 from pickery.doctor.pictures import draw
 from pickery.errors import InputError
 from pickery.formats.masks import find_masks
+from pickery.formats.micrographs import MicrographFile, read_header
 from pickery.placement.words import mending, sentence
 from pickery.preprocess.fourier import downsampled_shape
 from pickery.simulation.data_set import DataSet
-from pickery.training.inputs import frame_of
+from pickery.training.choices import pretrained_hash, training_device
+from pickery.training.coordinates import factors_of, frame_of
 from pickery.training.listener import Listener
 from pickery.training.look import Look, estimate_particles, in_words, look, to_look_at
-from pickery.training.sizes import Following, provisional, settle
+from pickery.training.run import engine_version
+from pickery.training.sizes import Following, PixelSizeUnknown, provisional, settle
 
 
 @dataclass(frozen=True)
@@ -63,26 +69,33 @@ def examine(config: DoctorConfig, folder: Path, listener: Listener, *, simulated
     assert source is not None
     assert picked_in is not None
     listener.working("reading headers")
-    found = files.micrographs(source, data, report)
+    skip_bad = config.preprocess.skip_bad
+    found = files.micrographs(source, data, report, skip_bad=skip_bad)
     if found is None:
         return Examination(report, ())
+    apart, of_apart = None, Report()
+    if data.test_micrographs is not None:
+        apart = files.micrographs(data.test_micrographs, data, of_apart, skip_bad=skip_bad)
+    beside = () if apart is None else apart.files
     listener.working("reading picks")
     frame = frame_of(data)
-    picked = files.picks(picked_in, found, data, frame, report)
+    picked = files.picks(picked_in, found, data, frame, report, beside=beside)
+    _held_out(config, found, apart, of_apart, report)
+    _means(config, report)
     following = _settled(config, found.pixel_size_angstrom, report)
     settled = following.config
     pictures: tuple[Path, ...] = ()
     if picked is not None:
-        _others(config, found, report)
+        _others(config, found, beside, report)
         coordinates = {name: picked.coordinates[name] for name in to_look_at(picked.counts)}
         seen = look(
             [file for file in found.files if file.name in coordinates],
             coordinates,
             frame,
-            factors=[settled.preprocess.factor],
+            factors=factors_of(settled, found.pixel_size_angstrom),
             listener=listener,
         )
-        _placement(seen, report)
+        _placement(seen, report, skip_bad=skip_bad)
         if seen.around:
             listener.working("drawing")
             pictures = tuple(
@@ -97,8 +110,8 @@ def examine(config: DoctorConfig, folder: Path, listener: Listener, *, simulated
                 )
             )
         arithmetic.sizes(following, found, report)
-        if data.expected_particles == "auto":
-            _count(config, seen, coordinates, found.pixel_size_angstrom, report, listener)
+        if data.expected_particles == "auto" and seen.verdict.better is None:
+            settled = _counted(settled, seen, coordinates, found.pixel_size_angstrom, report, listener)
         arithmetic.particles(settled, found, picked, report)
     else:
         arithmetic.sizes(following, found, report)
@@ -111,20 +124,56 @@ def examine(config: DoctorConfig, folder: Path, listener: Listener, *, simulated
 def _settled(config: DoctorConfig, pixel_size_angstrom: float | None, report: Report) -> Following:
     try:
         return settle(config, pixel_size_angstrom)
-    except InputError as error:
+    except PixelSizeUnknown as error:
         report.fault("sizes", str(error).partition(": set")[0], "data.pixel_size=SIZE")
-        return Following(provisional(config), {})
+    except (InputError, ConfigError) as error:
+        report.fault("sizes", str(error))
+    return Following(provisional(config), {})
 
 
-def _others(config: DoctorConfig, found: files.Micrographs, report: Report) -> None:
+def _means(config: DoctorConfig, report: Report) -> None:
+    """Check what a training trains with: the device, the other engine's program, weights to begin from."""
+    try:
+        training_device(config)
+        engine_version(config)
+        pretrained_hash(config)
+    except (InputError, ConfigError) as error:
+        report.fault("settings", str(error))
+
+
+def _held_out(
+    config: DoctorConfig,
+    found: files.Micrographs,
+    apart: files.Micrographs | None,
+    said: Report,
+    report: Report,
+) -> None:
+    """Examine the micrographs that are held out, where they are given apart, and their picks."""
+    data = config.data
+    if data.test_micrographs is None:
+        return
+    assert data.test_picks is not None, "a rule of the settings"
+    if apart is not None:
+        picked = files.picks(data.test_picks, apart, data, frame_of(data), said, beside=found.files)
+        if picked is not None:
+            counts = picked.counts
+            report.say("held out", f"{len(apart.files)} micrographs given apart, with {sum(counts.values()):,} picks")
+            report.facts["held_out"] = {"micrographs": len(apart.files), "picks": sum(counts.values())}
+    for finding in said.faults:
+        report.fault(finding.about, f"held out: {finding.text}", *finding.settings)
+
+
+def _others(config: DoctorConfig, found: files.Micrographs, beside: tuple[MicrographFile, ...], report: Report) -> None:
     """Check what else is given by the same means: it would stop a training."""
     data = config.data
     try:
         if data.masks is not None:
-            masks = find_masks(data.masks, list(found.files), found.shapes)
-            report.say("masks", f"{len(masks)} of {len(found.files)} micrographs have one")
+            everything = [*found.files, *beside]
+            shapes = found.shapes | {file.name: read_header(file.path).shape for file in beside}
+            masks = find_masks(data.masks, everything, shapes)
+            report.say("masks", f"{len(masks)} of {len(everything)} micrographs have one")
         if data.negatives is not None:
-            negatives = files.picks(data.negatives, found, data, frame_of(data), other := Report())
+            negatives = files.picks(data.negatives, found, data, frame_of(data), other := Report(), beside=beside)
             for finding in other.faults:
                 report.fault("picks", f"data.negatives: {finding.text}", *finding.settings)
             if negatives is not None:
@@ -133,10 +182,13 @@ def _others(config: DoctorConfig, found: files.Micrographs, report: Report) -> N
         report.fault("picks", str(error))
 
 
-def _placement(seen: Look, report: Report) -> None:
+def _placement(seen: Look, report: Report, *, skip_bad: bool) -> None:
     verdict = seen.verdict
     for name, reason in seen.unreadable.items():
-        report.fault("micrographs", f"{name}: {reason} To leave it out", "preprocess.skip_bad=true")
+        if skip_bad:
+            report.advise("micrographs", f"{name}: {reason} It is left out")
+        else:
+            report.fault("micrographs", f"{name}: {reason} To leave it out", "preprocess.skip_bad=true")
     text = sentence(verdict)
     settings = [] if verdict.better is None else mending(verdict.given.frame, verdict.better.frame)
     report.facts["placement"] = {
@@ -160,21 +212,23 @@ def _placement(seen: Look, report: Report) -> None:
         report.say("placement", text)
 
 
-def _count(
-    config: DoctorConfig,
+def _counted(
+    config: TrainConfig,
     seen: Look,
     coordinates: Mapping[str, NDArray[np.float64]],
     pixel_size_angstrom: float | None,
     report: Report,
     listener: Listener,
-) -> None:
+) -> TrainConfig:
+    """Give the settings with the particles counted, where they can be."""
     try:
         found = estimate_particles(config, seen, dict(coordinates), pixel_size_angstrom, listener)
     except InputError as error:
         report.fault("particles", str(error))
-        return
-    report.facts["particles"] = asdict(found)
+        return config
+    report.facts["count"] = asdict(found)
     report.say("particles", in_words(found))
+    return with_value(config, "data.expected_particles", round(found.particles, 1))
 
 
 def _radius_px(config: Any, pixel_size_angstrom: float | None) -> float:
@@ -193,8 +247,15 @@ def _cost(config: DoctorConfig, following: Following, found: files.Micrographs, 
     except InputError as error:
         report.fault("cost", str(error))
         return
-    held_out = round(len(found.files) * (config.data.test_fraction if config.data.test_micrographs is None else 0.2))
-    total = cost.total_s(settled, train=len(found.files) - held_out, test=held_out)
+    except BrokenExecutor:
+        report.fault("cost", "the system ended what measured a few minibatches, for want of memory most likely")
+        return
+    train, test = len(found.files), round(len(found.files) * config.data.test_fraction)
+    if config.data.test_micrographs is None:
+        train -= test
+    else:
+        test = report.facts.get("held_out", {}).get("micrographs", test)
+    total = cost.total_s(settled, train=train, test=test)
     report.facts["cost"] = asdict(cost) | {"total_s": total}
     report.say(
         "cost",

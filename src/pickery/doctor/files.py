@@ -19,7 +19,7 @@ from pickery.formats.frame import Frame
 from pickery.formats.micrographs import MicrographFile, find_micrographs, read_header
 from pickery.formats.picks import read_picks
 from pickery.placement.names import nearest, to_ignore
-from pickery.training.inputs import ignored_in_names
+from pickery.training.coordinates import ignored_in_names
 from pickery.training.words import count
 
 SHOWN = 3
@@ -53,7 +53,9 @@ class Micrographs:
         return {name: header.shape for name, header in self.headers.items()}
 
 
-def micrographs(source: str | Sequence[str], settings: DataGroup, report: Report) -> Micrographs | None:
+def micrographs(
+    source: str | Sequence[str], settings: DataGroup, report: Report, *, skip_bad: bool = False
+) -> Micrographs | None:
     """Find the micrographs; None where there are none to go on with."""
     try:
         files = find_micrographs(source)
@@ -68,12 +70,13 @@ def micrographs(source: str | Sequence[str], settings: DataGroup, report: Report
         except InputError as error:
             bad[file.name] = str(error)
     if bad:
-        first = next(iter(bad.values()))
-        report.fault(
-            "micrographs",
-            f"{len(bad)} of {len(files)} micrographs cannot be read, the first: {first} To leave them out",
-            "preprocess.skip_bad=true",
-        )
+        said = f"{len(bad)} of {len(files)} micrographs cannot be read, the first: {next(iter(bad.values()))}"
+        if not headers:
+            report.fault("micrographs", said)
+        elif skip_bad:
+            report.advise("micrographs", f"{said} They are left out")
+        else:
+            report.fault("micrographs", f"{said} To leave them out", "preprocess.skip_bad=true")
     readable = tuple(file for file in files if file.name in headers)
     if not readable:
         return None
@@ -146,16 +149,28 @@ class Picks:
 
 
 def picks(
-    source: str | Sequence[str], found: Micrographs, settings: DataGroup, frame: Frame, report: Report
+    source: str | Sequence[str],
+    found: Micrographs,
+    settings: DataGroup,
+    frame: Frame,
+    report: Report,
+    *,
+    beside: Sequence[MicrographFile] = (),
 ) -> Picks | None:
-    """Read the picks and match them to the micrographs; None where there are none to go on with."""
+    """Read the picks and match them to the micrographs; None where there are none to go on with.
+
+    Names of micrographs `beside` may stand in the same file; they are of no concern here.
+    """
     try:
         table = read_picks(source)
-        coordinates = _matched(table, found, ignored_in_names(settings), report)
+        coordinates = _matched(table, found, beside, ignored_in_names(settings), report)
     except InputError as error:
         report.fault("picks", str(error))
         return None
     if coordinates is None:
+        return None
+    if not any(map(len, coordinates.values())):
+        report.fault("picks", f"none of the {len(table)} picks is on a micrograph that can be read")
         return None
     outside, repeated = _strays(coordinates, found.shapes, frame)
     counts = [len(xy) for xy in coordinates.values() if len(xy)]
@@ -193,10 +208,14 @@ def picks(
 
 
 def _matched(
-    table: PickTable, found: Micrographs, ignore: tuple[str, ...], report: Report
+    table: PickTable,
+    found: Micrographs,
+    beside: Sequence[MicrographFile],
+    ignore: tuple[str, ...],
+    report: Report,
 ) -> dict[str, NDArray[np.float64]] | None:
     """Match names; where parts of them stand in the way, say so and go on as if they were ignored."""
-    files = (*found.files, *found.unreadable)
+    files = (*found.files, *found.unreadable, *beside)
     names = list(dict.fromkeys(table.micrograph))
     place = match_names(names, files, "data.picks", ignore)
     unmatched = [name for name in names if name not in place]
@@ -209,9 +228,9 @@ def _matched(
         parts = to_ignore(unmatched, [file for index, file in enumerate(files) if index not in taken])
         report.facts["names"] |= {"nearest": near, "ignore": list(parts)}
         if parts:
-            word = parts[0] if len(parts) == 1 else f"[{','.join(parts)}]"
-            report.fault("names", text, f"data.ignore_in_names={word}")
             ignore = (*ignore, *parts)
+            word = ignore[0] if len(ignore) == 1 else f"[{','.join(ignore)}]"
+            report.fault("names", text, f"data.ignore_in_names={word}")
         elif len(unmatched) == len(names):
             report.fault("names", f"{text}. Give the micrographs that were picked, or the picks of these")
             return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -30,7 +31,7 @@ class Finding:
     settings: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.text}{': give ' if self.settings else ''}{' '.join(self.settings)}"
+        return f"{self.text}{': give ' if self.settings else ''}{shlex.join(self.settings)}"
 
 
 @dataclass

@@ -27,8 +27,8 @@ def folder_for(config: DoctorConfig) -> Path:
     """
     if config.doctor.out is not None:
         folder = Path(config.doctor.out).expanduser()
-        others = [path for path in folder.iterdir() if path.suffix != ".png"] if folder.is_dir() else []
-        if folder.is_file() or any(path.name != FILE for path in others):
+        there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+        if folder.is_file() or not there <= {FILE, "overlay.png", "mean_patches.png"}:
             raise InputError(f"doctor.out={config.doctor.out} holds something else: give a folder of its own.")
         return folder
     source = config.data.micrographs or "simulated"

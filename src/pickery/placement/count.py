@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ from pickery.formats.frame import Frame
 from pickery.placement.fit import Anywhere, Coordinates
 from pickery.placement.rings import Surroundings
 
-SHARES = np.linspace(0.2, 0.9, 15)
+SHARES = (0.2, 0.35, 0.5, 0.65, 0.8, 0.9)
 """Shares of the picks above the thresholds that are tried: with fewer the bound is chance, with more it is loose."""
 DRAWS = 200
 """Resampled sets of micrographs, for the uncertainty."""
@@ -40,8 +40,8 @@ class Estimate:
     particles
         Mean number in a micrograph.
     lowest, highest
-        The lower bound that nineteen of twenty resampled sets of the micrographs keep above, and the upper one that as
-        many keep below.
+        The lower bound that nineteen of twenty resampled sets of micrographs and picks keep above, and the upper one
+        that as many keep below.
     picks
         Mean number of picks in them.
     micrographs
@@ -83,14 +83,17 @@ def estimate(
     Estimate or None
         None where there are too few picks to tell.
     """
-    discriminant = Anywhere(around).discriminant(frame, coordinates)
-    if discriminant is None:
-        return None
+    anywhere = Anywhere(around)
     seen: list[_Seen] = []
     for name, one in around.items():
         raw = coordinates.get(name)
         points = frame.apply(raw, one.shape) if raw is not None and len(raw) else np.zeros((0, 2))
         pixels = one.pixels(points[lies_inside(points, one.shape)])
+        # what is told apart on a micrograph was learned on the others: on its own picks it would look too good
+        others = {other: xy for other, xy in coordinates.items() if other != name or len(around) == 1}
+        discriminant = anywhere.discriminant(frame, others)
+        if discriminant is None:
+            return None
         scores = np.tensordot(discriminant, one.maps, axes=1)
         apart = 0.5 * diameter_px / one.factor
         seen.append(_Seen(_peaks(scores, apart), _peaks(-scores, apart), _near(scores, pixels, apart / 2)))
@@ -101,7 +104,7 @@ def estimate(
     generator = np.random.default_rng([seed, len(seen)])
     drawn = []
     for _ in range(DRAWS):
-        chosen = [seen[index] for index in generator.integers(0, len(seen), len(seen))]
+        chosen = [_again(seen[index], generator) for index in generator.integers(0, len(seen), len(seen))]
         if sum(len(one.picked) for one in chosen) >= LEAST_PICKS / 2:
             drawn.append(_bounds(chosen, mean_picks))
     lower, upper = _bounds(seen, mean_picks)
@@ -124,16 +127,24 @@ class _Seen:
     picked: NDArray[np.float64]
 
 
+def _again(one: _Seen, generator: np.random.Generator) -> _Seen:
+    """Draw its picks again: a share of few of them is chance."""
+    count = len(one.picked)
+    return replace(one, picked=one.picked[generator.integers(0, count, count)] if count else one.picked)
+
+
 def _bounds(seen: Sequence[_Seen], least: float) -> tuple[float, float]:
     """Bound the mean number of particles from below and above, where the upper bound is tightest."""
     of_picks = np.concatenate([one.picked for one in seen])
-    thresholds = np.quantile(of_picks, 1 - SHARES)
+    thresholds = np.quantile(of_picks, 1 - np.array(SHARES))
     shares = np.array([np.mean(of_picks >= threshold) for threshold in thresholds]) * len(seen)
     above, below = (
         len(scores) - np.searchsorted(np.sort(scores), thresholds, side="left")
         for scores in (np.concatenate([one.peaks for one in seen]), np.concatenate([one.troughs for one in seen]))
     )
-    tightest = int(np.argmin(above / shares))
+    # of several bounds the lowest is too low by chance, the more so the less sure each is: each at its upper end
+    doubt = np.sqrt((1 - np.array(SHARES)) / (np.array(SHARES) * len(of_picks)))
+    tightest = int(np.argmin(above / shares * (1 + doubt)))
     upper = max(least, float(above[tightest] / shares[tightest]))
     return min(upper, max(least, float((above - below)[tightest] / shares[tightest]))), upper
 
@@ -151,10 +162,9 @@ def _near(scores: NDArray[np.floating], pixels: NDArray[np.int64], reach: float)
 
 
 def _highest(scores: NDArray[np.floating], reach: float) -> NDArray[np.floating]:
+    """Give the highest score about each pixel, in a square as large as the disc of that radius: discs take seconds."""
     from scipy.ndimage import maximum_filter
 
-    reach = max(reach, 1.0)
-    side = round(reach)
-    y, x = np.mgrid[-side : side + 1, -side : side + 1]
-    highest: NDArray[np.floating] = maximum_filter(scores, footprint=x * x + y * y <= reach**2, mode="nearest")
+    side = 2 * max(1, round(max(reach, 1.0) * math.sqrt(math.pi) / 2)) + 1
+    highest: NDArray[np.floating] = maximum_filter(scores, size=side, mode="nearest")
     return highest

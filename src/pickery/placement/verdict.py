@@ -13,7 +13,7 @@ from pickery.formats.frame import Frame
 from pickery.placement.fit import RINGS, Anywhere, Coordinates, Fit
 from pickery.placement.rings import Surroundings
 
-FACTORS = (2.0, 4.0, 8.0, 16.0)
+FACTORS = (1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 16.0)
 """By which coordinates may have been divided, or multiplied."""
 ALL_INSIDE = 0.9
 """Least share of the picks that lie inside in the right frame; a few may always be off the edge."""
@@ -21,9 +21,9 @@ LEAST_SPAN = 0.5
 """Share of the micrographs' sides over which picks spread in the right frame. Crowded into a corner, they all stand
 beside the same few things, which is unlike the rest of the micrographs whatever it is."""
 SURE = 80.0
-"""T-squared that picks lying anywhere do not reach: twelve at chance, at most fifty where they come in clusters."""
-SOMETHING = 40.0
-"""T-squared above which the picks as given sit on something."""
+"""T-squared that picks lying anywhere do not reach: twelve at chance, some fifty where they come in clusters."""
+CROWDED = 4.0
+"""How many times as much picks need that all lie in one part of the micrographs."""
 BETTER = 2.0
 """How many times as far from chance another frame must be to be the right one."""
 LEAD = 60.0
@@ -103,7 +103,7 @@ def judge(
         return Verdict("moved", own, move, others)
     if own.inside < 0.5 * own.picks:
         return Verdict("outside", own, None, others)
-    if own.statistic > SOMETHING and (best is None or own.distance >= best.distance):
+    if own.statistic > (SURE if own.span >= LEAST_SPAN else CROWDED * SURE):
         return Verdict("good", own, None, others)
     return Verdict("few" if own.picks < FEW else "unclear", own, None, others)
 

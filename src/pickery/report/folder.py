@@ -101,6 +101,8 @@ def _training(path: Path) -> Training:
         best=int(summary["best_epoch"]),
         summary=summary,
         partial_labels=str(summary["picks"]["note"]).startswith("labels may be partial"),
+        goes_on=settings["optimizer"]["schedule"] == "constant"
+        and (settings.get("engine") or {}).get("name", "native") == "native",
     )
     return Training(path, settings, summary, epochs, _rows(path / "micrographs.csv"), remarks)
 

@@ -36,7 +36,13 @@ class Remark:
 
 
 def read_curves(
-    epochs: Sequence[Mapping[str, float]], *, monitor: str, best: int, summary: Mapping[str, Any], partial_labels: bool
+    epochs: Sequence[Mapping[str, float]],
+    *,
+    monitor: str,
+    best: int,
+    summary: Mapping[str, Any],
+    partial_labels: bool,
+    goes_on: bool = True,
 ) -> list[Remark]:
     """Say what the curves of a training show.
 
@@ -52,6 +58,8 @@ def read_curves(
         What ``summary.json`` says.
     partial_labels
         Whether there may be particles that nobody labelled.
+    goes_on
+        Whether a larger number of epochs continues the training.
     """
     held_out = any(not math.isnan(row.get(f"test_{LOSS}", math.nan)) for row in epochs)
     side = "test" if held_out else "train"
@@ -67,7 +75,7 @@ def read_curves(
         )
     found += _objective(summary)
     found += _learned(epochs, side, summary)
-    found += _trend(epochs, side, monitor, best)
+    found += _trend(epochs, side, monitor, best, goes_on)
     if held_out:
         found += _overfitting(epochs, monitor, best)
     found += _adjusted(epochs, side, best, summary)
@@ -98,8 +106,11 @@ def _objective(summary: Mapping[str, Any]) -> list[Remark]:
 
 def _learned(epochs: Sequence[Mapping[str, float]], side: str, summary: Mapping[str, Any]) -> list[Remark]:
     """Whether positive regions score above others at all."""
-    area = summary["regions"].get(AUPRC)
+    regions = summary["regions"]
+    area, precision, adjusted = regions.get(AUPRC), regions.get(PRECISION), regions.get(ADJUSTED_PRECISION)
     observed = summary["objective"]["observed"]
+    if precision and adjusted:  # of the side that is judged: adjusted precision is precision times pi over it
+        observed = summary["objective"]["pi"] * precision / adjusted
     if side == "test" and area is not None and area < 2 * observed:
         return [
             Remark(
@@ -112,7 +123,7 @@ def _learned(epochs: Sequence[Mapping[str, float]], side: str, summary: Mapping[
     return []
 
 
-def _trend(epochs: Sequence[Mapping[str, float]], side: str, monitor: str, best: int) -> list[Remark]:
+def _trend(epochs: Sequence[Mapping[str, float]], side: str, monitor: str, best: int, goes_on: bool) -> list[Remark]:
     curve = _column(epochs, f"{side}_{monitor}")
     metric = METRICS[monitor]
     last = len(curve)
@@ -121,30 +132,46 @@ def _trend(epochs: Sequence[Mapping[str, float]], side: str, monitor: str, best:
             Remark("think", "One epoch tells no trend", "More epochs (trainer.epochs) show whether it has settled.")
         ]
     sign = 1.0 if metric.better == "higher" else -1.0
-    third = max(1, last // 3)
-    late, before = curve[-third:], curve[-2 * third : -third] or curve[:1]
-    gain = sign * (_mean(late) - _mean(before))
-    noise = max(_roughness(curve), 1e-4)
     name = metric.label.lower()
-    if best > last - max(1, last // 10) and gain > max(noise, 0.005):
+    more = (
+        f"trainer.epochs={2 * last} goes on with this run where it stopped."
+        if goes_on
+        else f"trainer.epochs={2 * last} trains that long, from the beginning."
+    )
+    known = [value for value in curve if not math.isnan(value)]
+    span = max(known, default=0.0) - min(known, default=0.0)
+    if last < LONG:
+        rises = best == last and span > 0
+        head, text = ("Still improving", f"The last epoch is the best one. {more}") if rises else ("", "")
+        return [Remark("think", head, text)] if rises else []
+    third = max(2, last // 3)
+    late, before = curve[-third:], curve[-2 * third : -third]
+    gain, noise = sign * (_mean(late) - _mean(before)), _roughness(curve)
+    if best > last - third and gain > max(noise, 0.05 * span):
         return [
             Remark(
                 "think",
                 "Still improving",
-                f"The best epoch is among the last, and {name} has gained {gain:.3f} in the last third. "
-                f"trainer.epochs={2 * last} goes on with this run where it stopped (with a constant learning rate).",
+                f"The best epoch is among the last, and {name} has gained {gain:.3g} in the last third. {more}",
             )
         ]
-    if abs(gain) <= max(2 * noise, 0.01):
+    if gain < -max(2 * noise, 0.1 * span):
         return [
             Remark(
-                "good",
-                "It has settled",
-                f"{metric.label} moves by {noise:.3f} from epoch to epoch and no longer in one direction; longer "
-                "training would not change it. Differences between runs smaller than that mean nothing.",
+                "think",
+                "It has become worse",
+                f"In the last third {name} has lost {-gain:.3g}. The best epoch, {best}, was kept; fewer epochs or a "
+                "lower optimizer.learning_rate would do.",
             )
         ]
-    return []
+    return [
+        Remark(
+            "good",
+            "It has settled",
+            f"{metric.label} moves by {noise:.2g} from epoch to epoch and no longer in one direction; longer training "
+            "would hardly change it. Differences between runs smaller than that mean nothing.",
+        )
+    ]
 
 
 def _overfitting(epochs: Sequence[Mapping[str, float]], monitor: str, best: int) -> list[Remark]:
@@ -241,7 +268,10 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def _roughness(curve: Sequence[float]) -> float:
-    """Give the usual change from one epoch to the next in the later half: the median of its absolute values."""
+    """Give the usual change from one epoch to the next in the later half, beside its trend: a median."""
     late = [value for value in curve[len(curve) // 2 :] if not math.isnan(value)]
-    steps = sorted(abs(b - a) for a, b in pairwise(late))
-    return steps[len(steps) // 2] if steps else 0.0
+    steps = sorted(b - a for a, b in pairwise(late))
+    if not steps:
+        return 0.0
+    middle = steps[len(steps) // 2]
+    return sorted(abs(step - middle) for step in steps)[len(steps) // 2]

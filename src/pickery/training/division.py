@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
@@ -79,7 +79,7 @@ class TrainingData:
     negatives: Points
     masked: MaskedRuns
     fingerprint: str
-    chosen: Mapping[str, Any]
+    chosen: Mapping[str, Any] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
 
     def settled(self, config: AnyTraining) -> AnyTraining:

@@ -12,7 +12,6 @@ from pickery.config.schema import DataGroup, PreprocessGroup, TrainConfig
 from pickery.errors import InputError
 from pickery.formats.assignment import coordinates_of
 from pickery.formats.contract import PickTable
-from pickery.formats.frame import Frame
 from pickery.formats.masks import Mask, find_masks
 from pickery.formats.micrographs import MicrographFile, find_micrographs, read_header
 from pickery.formats.picks import AssignedPicks, assign_picks, read_picks
@@ -21,6 +20,7 @@ from pickery.preprocess.prepare import Prepared, prepare
 from pickery.preprocess.store import PreparedSet
 from pickery.simulation.data_set import DataSet, cached_data_set
 from pickery.simulation.settings import SimulationSettings
+from pickery.training.coordinates import factors_of, frame_of, ignored_in_names
 from pickery.training.left_out import MaskedRuns, Points, apply_masks
 from pickery.training.listener import Listener
 from pickery.training.look import Look, check_picks, estimate_particles, look, to_look_at
@@ -97,7 +97,9 @@ class Collected:
     estimate: Estimate | None
 
 
-def collect(config: TrainConfig, listener: Listener, *, simulated: DataSet | None = None) -> Collected:
+def collect(
+    config: TrainConfig, listener: Listener, *, simulated: DataSet | None = None, looked: bool = False
+) -> Collected:
     """Find, check and prepare the data of a training.
 
     Only the settings that find and prepare count (``data`` where it is about files, ``preprocess``, and ``seed``), so
@@ -111,6 +113,8 @@ def collect(config: TrainConfig, listener: Listener, *, simulated: DataSet | Non
         Told of progress and of what the user should know.
     simulated
         The simulated data set, instead of the settings' micrographs and picks.
+    looked
+        Whether another process has seen that the picks sit on particles.
 
     Raises
     ------
@@ -120,9 +124,9 @@ def collect(config: TrainConfig, listener: Listener, *, simulated: DataSet | Non
     found = find(config.data, listener, simulated=simulated, skip_bad=config.preprocess.skip_bad)
     config = settle(config, found.pixel_size_angstrom).config
     estimate = None
-    if found.looked_at:
+    if found.looked_at and not (looked and config.data.expected_particles != "auto"):
         seen = _look(config, found, listener)
-        if simulated is None:
+        if simulated is None and not looked:
             check_picks(config, seen, listener)
         if config.data.expected_particles == "auto":
             estimate = estimate_particles(config, seen, found.looked_at, found.pixel_size_angstrom, listener)
@@ -147,7 +151,7 @@ def collect(config: TrainConfig, listener: Listener, *, simulated: DataSet | Non
 
 def _look(config: TrainConfig, found: Found, listener: Listener) -> Look:
     files = [file for file in found.files if file.name in found.looked_at]
-    factors = [config.preprocess.factor]
+    factors = factors_of(config, found.pixel_size_angstrom)
     return look(files, found.looked_at, frame_of(config.data), factors=factors, listener=listener)
 
 
@@ -306,23 +310,6 @@ def _assigned(
     )
     _tell(assigned, listener, setting)
     return dict(assigned.points)
-
-
-def frame_of(settings: DataGroup) -> Frame:
-    """Give how the settings say that the picks' coordinates lie in the micrographs.
-
-    Raises
-    ------
-    InputError
-        The scale is impossible.
-    """
-    return Frame(settings.coordinate_scale, settings.swap_xy, settings.flip_x, settings.flip_y, settings.offset)
-
-
-def ignored_in_names(settings: DataGroup) -> tuple[str, ...]:
-    """Give the parts of names that do not count, as the settings say."""
-    parts = settings.ignore_in_names
-    return () if parts is None else (parts,) if isinstance(parts, str) else parts
 
 
 def _tell(assigned: AssignedPicks, listener: Listener, setting: str) -> None:

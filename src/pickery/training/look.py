@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -108,7 +109,7 @@ def check_picks(config: TrainConfig, seen: Look, listener: Listener) -> None:
         if seen.verdict.kind in ("unclear", "outside"):
             listener.warn(f"{sentence(seen.verdict)}; pickery doctor draws them")
         return
-    words = f"{sentence(seen.verdict)}: give {' '.join(mending(seen.verdict.given.frame, better.frame))}"
+    words = f"{sentence(seen.verdict)}: give {shlex.join(mending(seen.verdict.given.frame, better.frame))}"
     if config.data.check_picks:
         raise InputError(
             f"{words}. pickery doctor with the same settings draws both; data.check_picks=false trains on them all the "

@@ -42,6 +42,10 @@ def architecture_for(diameter_angstrom: float, pixel_size_angstrom: float, downs
     return ARCHITECTURE if across <= 0.65 * PATCH else "conv127"
 
 
+class PixelSizeUnknown(InputError):
+    """A length in Å is given, and nothing says how many there are in a pixel."""
+
+
 @dataclass(frozen=True)
 class Following:
     """What follows from the diameter.
@@ -79,7 +83,7 @@ def settle(config: TrainConfig, pixel_size_angstrom: float | None) -> Following:
     if diameter is None or not is_open:
         return Following(provisional(config), chosen)
     if pixel_size_angstrom is None:
-        raise InputError(
+        raise PixelSizeUnknown(
             f"data.particle_diameter is in Å, and nothing says the pixel size of the micrographs: set data.pixel_size, "
             f"or leave data.particle_diameter={diameter:g} out"
         )
