@@ -73,17 +73,11 @@ def prepare(settings: Settings, *, progress: bool = False) -> PreparedMicrograph
     ConfigError, InputError
         When settings, or what they name, cannot be used.
     """
-    from pickery.formats.micrographs import find_micrographs
-    from pickery.training.inputs import prepare_files
-    from pickery.training.sizes import DOWNSAMPLE
+    from pickery.training.inputs import prepare_alone
 
     config = load("preprocess", _words("preprocess", settings))
-    assert config.data.micrographs is not None
-    group = config.preprocess
-    if group.downsample is None:
-        group = group.model_copy(update={"downsample": DOWNSAMPLE})
     with _terminal("Terminal", progress) as listener:
-        done = prepare_files(find_micrographs(config.data.micrographs), group, config.seed, listener)
+        done = prepare_alone(config, listener)
     return PreparedMicrographs(done.set.directory, tuple(done.set.names), dict(done.skipped))
 
 

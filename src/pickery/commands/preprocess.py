@@ -8,17 +8,10 @@ from pickery.terminal import Terminal
 
 def run(config: PreprocessConfig) -> None:
     """Prepare micrographs, and say where they are."""
-    from pickery.formats.micrographs import find_micrographs
-    from pickery.training.inputs import mrc_root, prepare_files
-    from pickery.training.sizes import DOWNSAMPLE
+    from pickery.training.inputs import mrc_root, prepare_alone
 
     with Terminal() as terminal:
-        assert config.data.micrographs is not None
-        files = find_micrographs(config.data.micrographs)
-        settings = config.preprocess
-        if settings.downsample is None:  # nothing here says how large a particle is
-            settings = settings.model_copy(update={"downsample": DOWNSAMPLE})
-        result = prepare_files(files, settings, config.seed, terminal)
+        result = prepare_alone(config, terminal)
         terminal.rest()
         for name, reason in result.skipped.items():
             terminal.warn(f"left out {name}: {reason}")

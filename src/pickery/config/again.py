@@ -9,7 +9,6 @@ from typing import Any
 from pickery.config import catalogue
 from pickery.config.line import for_hydra, quoted
 from pickery.config.load import compose, hydra_errors
-from pickery.config.schema import SCHEMAS
 from pickery.config.schema.base import as_word, takes_text
 
 _YAMLS_OWN = ("null", "true", "false", "yes", "no", "on", "off", "nan", "inf", ".nan", ".inf")
@@ -86,8 +85,3 @@ def _word(value: object) -> str:
     # what begins like a name and is none of YAML's own words needs no quotes
     plain = re.fullmatch(r"[A-Za-z/_.][\w/.-]*", value, re.ASCII) and value.lower() not in _YAMLS_OWN
     return value if plain else quoted(value)
-
-
-def command_of_settings(settings: Mapping[str, Any]) -> str:
-    """Tell from settings which command they are of."""
-    return next(name for name in ("cross-validate", "train") if set(SCHEMAS[name].model_fields) <= set(settings))

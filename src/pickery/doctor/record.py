@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from pickery.config.load import flat
 from pickery.config.schema import DoctorConfig
 from pickery.doctor.findings import Report
 from pickery.errors import InputError
+from pickery.training.run_folder import data_name
 
 FILE = "doctor.json"
 
@@ -31,13 +31,8 @@ def folder_for(config: DoctorConfig) -> Path:
         if folder.is_file() or not there <= {FILE, "overlay.png", "mean_patches.png"}:
             raise InputError(f"doctor.out={config.doctor.out} holds something else: give a folder of its own.")
         return folder
-    source = config.data.micrographs or "simulated"
-    first = source if isinstance(source, str) else source[0]
-    parts = [part for part in Path(first).parts if not any(sign in part for sign in "*?[")]
-    named = [part for part in parts if part.lower() not in ("micrographs", "mics", "/", "..", ".")]
-    name = re.sub(r"[^A-Za-z0-9_]+", "_", named[-1] if named else "data").strip("_")[:40] or "data"
     digest = hashlib.sha256(json.dumps(flat(config), sort_keys=True).encode()).hexdigest()[:8]
-    return Path("doctor") / f"{name}-{digest}"
+    return Path("doctor") / f"{data_name(config.data)}-{digest}"
 
 
 def write(folder: Path, report: Report) -> Path:

@@ -78,9 +78,9 @@ def read_curves(
     found += _trend(epochs, side, monitor, best, goes_on)
     if held_out:
         found += _overfitting(epochs, monitor, best)
-    found += _adjusted(epochs, side, best, summary)
+    found += _adjusted(epochs, side, summary)
     if partial_labels:
-        found += _bounded(epochs, side, best, summary)
+        found += _bounded(summary)
     found += _picks(summary, partial_labels)
     return found
 
@@ -196,7 +196,7 @@ def _overfitting(epochs: Sequence[Mapping[str, float]], monitor: str, best: int)
     ]
 
 
-def _adjusted(epochs: Sequence[Mapping[str, float]], side: str, best: int, summary: Mapping[str, Any]) -> list[Remark]:
+def _adjusted(epochs: Sequence[Mapping[str, float]], side: str, summary: Mapping[str, Any]) -> list[Remark]:
     value = summary["regions"].get(ADJUSTED_PRECISION)
     highest = value if value is not None else max(_column(epochs, f"{side}_{ADJUSTED_PRECISION}"), default=math.nan)
     if not highest > TOO_GOOD:
@@ -213,7 +213,7 @@ def _adjusted(epochs: Sequence[Mapping[str, float]], side: str, best: int, summa
     ]
 
 
-def _bounded(epochs: Sequence[Mapping[str, float]], side: str, best: int, summary: Mapping[str, Any]) -> list[Remark]:
+def _bounded(summary: Mapping[str, Any]) -> list[Remark]:
     precision = summary["regions"].get(PRECISION)
     adjusted = summary["regions"].get(ADJUSTED_PRECISION)
     if precision is None or adjusted is None or not adjusted > 0:

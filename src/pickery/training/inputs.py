@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pickery.config.schema import DataGroup, PreprocessGroup, TrainConfig
+from pickery.config.schema import DataGroup, PreprocessConfig, PreprocessGroup, TrainConfig
 from pickery.errors import InputError
 from pickery.formats.assignment import coordinates_of
 from pickery.formats.contract import PickTable
@@ -24,7 +24,7 @@ from pickery.training.coordinates import factors_of, frame_of, ignored_in_names
 from pickery.training.left_out import MaskedRuns, Points, apply_masks
 from pickery.training.listener import Listener
 from pickery.training.look import Look, check_picks, estimate_particles, look, to_look_at
-from pickery.training.sizes import settle
+from pickery.training.sizes import DOWNSAMPLE, settle
 
 
 @dataclass(frozen=True)
@@ -180,6 +180,15 @@ def prepare_files(
         write_mrc=mrc_root(settings) if settings.write_mrc else None,
         progress=listener.preparing,
     )
+
+
+def prepare_alone(config: PreprocessConfig, listener: Listener) -> Prepared:
+    """Find and prepare micrographs without a training: what would follow from a particle's diameter is Topaz's own."""
+    assert config.data.micrographs is not None
+    settings = config.preprocess
+    if settings.downsample is None:
+        settings = settings.model_copy(update={"downsample": DOWNSAMPLE})
+    return prepare_files(find_micrographs(config.data.micrographs), settings, config.seed, listener)
 
 
 def mrc_root(settings: PreprocessGroup) -> Path:

@@ -13,7 +13,7 @@ from typing import Any, Literal, Self
 
 from pickery.atomic import write_text
 from pickery.config.load import flat
-from pickery.config.schema import TrainConfig
+from pickery.config.schema import DataGroup, TrainConfig
 from pickery.errors import InputError
 
 # settings that do not change the result: where data lie, who works, on what, and who is told.
@@ -117,19 +117,22 @@ def default_folder(command: str, config: TrainConfig, decides: Mapping[str, Any]
         More words for the name, before the hash.
     """
     digest = hashlib.blake2b(json.dumps(decides, sort_keys=True).encode(), digest_size=4).hexdigest()
-    micrographs = config.data.micrographs
-    if config.data.source == "simulated" or micrographs is None:
-        data = "simulated"
-    else:
-        first = micrographs if isinstance(micrographs, str) else micrographs[0]
-        parts = [part for part in Path(first).parts if not any(sign in part for sign in "*?[")]
-        named = [part for part in parts if part.lower() not in ("micrographs", "mics", "/", "..", ".")]
-        data = re.sub(r"[^A-Za-z0-9_]+", "_", named[-1] if named else "data").strip("_")[:40] or "data"
-    name = "-".join([command, data, config.model.architecture, config.loss.objective, *words, digest])
+    name = "-".join([command, data_name(config.data), config.model.architecture, config.loss.objective, *words, digest])
     path = Path("runs") / name
     # data that were moved give the folder another name, but it is the same run
     same = [] if path.exists() else sorted(path.parent.glob(f"{command}-*-{digest}/run.json"))
     return same[0].parent if same else path
+
+
+def data_name(settings: DataGroup) -> str:
+    """Give a word for the data, after the folder that the micrographs lie in."""
+    micrographs = settings.micrographs
+    if settings.source == "simulated" or micrographs is None:
+        return "simulated"
+    first = micrographs if isinstance(micrographs, str) else micrographs[0]
+    parts = [part for part in Path(first).parts if not any(sign in part for sign in "*?[")]
+    named = [part for part in parts if part.lower() not in ("micrographs", "mics", "/", "..", ".")]
+    return re.sub(r"[^A-Za-z0-9_]+", "_", named[-1] if named else "data").strip("_")[:40] or "data"
 
 
 @dataclass

@@ -19,8 +19,8 @@ DOWNSAMPLE, RADIUS, ARCHITECTURE = 16.0, 3, "resnet8"
 """Where no diameter says otherwise: Topaz's own."""
 PATCH, LEAST_DOWNSAMPLE = 71, 4
 """Regions that resnet8 sees along each side, and the least factor that RELION shrinks by."""
-SMALL_PATCH, LARGE_PATCH = 31, 127
-"""The same of conv31, for particles of at most half of that, and of conv127, for those of more than half of 71."""
+SMALL_PATCH = 31
+"""The same of conv31, for particles of at most half of that; conv127 sees enough for those that are too wide for 71."""
 
 
 def downsample_for(diameter_angstrom: float, pixel_size_angstrom: float) -> float:
