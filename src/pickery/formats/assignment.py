@@ -80,12 +80,8 @@ def assign_picks(
     if not place_of:
         raise nothing_matches(list(counts), micrographs, setting, table.source)
 
-    place = np.fromiter((place_of.get(name, -1) for name in table.micrograph), np.int64, len(table))
-    order = np.argsort(place, kind="stable")
-    bounds = np.searchsorted(place[order], np.arange(len(micrographs) + 1))
     points, scores, outside, repeated = {}, {}, {}, {}
-    for index, micrograph in enumerate(micrographs):
-        own = order[bounds[index] : bounds[index + 1]]
+    for micrograph, own in zip(micrographs, rows_of(table, place_of, len(micrographs)), strict=True):
         rows, columns = shapes[micrograph.name]
         if len(own) and (known := table.known.get(table.micrograph[own[0]])) and known.shape is not None:
             check_size(frame.size(known.shape), (rows, columns), frame.coordinate_scale, micrograph.name, table.source)
@@ -100,7 +96,7 @@ def assign_picks(
         if len(first) < len(xy):
             repeated[micrograph.name] = len(xy) - len(first)
     if not any(map(len, points.values())):
-        matched = place >= 0
+        matched = np.array([name in place_of for name in table.micrograph])
         raise InputError(
             f"{setting}={table.source} has all its {np.count_nonzero(matched)} picks outside the micrographs (x from"
             f" {table.x[matched].min():g} to {table.x[matched].max():g}, y from {table.y[matched].min():g} to"
@@ -126,11 +122,23 @@ def coordinates_of(
         A name fits two micrographs equally well or the reverse.
     """
     place_of = match_names(dict.fromkeys(table.micrograph), micrographs, setting, ignore)
+    xy = np.column_stack((table.x, table.y))
+    rows = rows_of(table, place_of, len(micrographs))
+    return {file.name: xy[own] for file, own in zip(micrographs, rows, strict=True)}
+
+
+def rows_of(table: PickTable, place_of: Mapping[str, int], count: int) -> list[NDArray[np.int64]]:
+    """Give the rows of a table that belong to each of so many micrographs, in the table's order.
+
+    Parameters
+    ----------
+    place_of
+        Name in the table → its micrograph's index; names of none are absent.
+    """
     place = np.fromiter((place_of.get(name, -1) for name in table.micrograph), np.int64, len(table))
     order = np.argsort(place, kind="stable")
-    bounds = np.searchsorted(place[order], np.arange(len(micrographs) + 1))
-    xy = np.column_stack((table.x, table.y))
-    return {file.name: xy[order[bounds[i] : bounds[i + 1]]] for i, file in enumerate(micrographs)}
+    bounds = np.searchsorted(place[order], np.arange(count + 1))
+    return [order[bounds[index] : bounds[index + 1]] for index in range(count)]
 
 
 def lies_inside(xy: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.bool_]:

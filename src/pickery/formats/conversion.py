@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pickery.errors import InputError
-from pickery.formats.assignment import check_size, lies_inside, match_names, nothing_matches
+from pickery.formats.assignment import check_size, lies_inside, match_names, nothing_matches, rows_of
 from pickery.formats.contract import KnownMicrograph, MicrographPicks, PickTable
 from pickery.formats.frame import AS_IT_IS, Frame
 from pickery.formats.micrographs import MicrographFile, read_header
@@ -82,12 +82,8 @@ def by_micrograph(
             check_size(of_table.shape, said[at].shape, frame.coordinate_scale, listed[at], table.source, prefix)
             said[at] = _filled(said[at], of_table)
 
-    place = np.fromiter((place_of.get(name, -1) for name in table.micrograph), np.int64, len(table))
     picks = []
-    order = np.argsort(place, kind="stable")
-    bounds = np.searchsorted(place[order], np.arange(len(listed) + 1))
-    for index, (name, known) in enumerate(zip(listed, said, strict=True)):
-        own = order[bounds[index] : bounds[index + 1]]
+    for name, known, own in zip(listed, said, rows_of(table, place_of, len(listed)), strict=True):
         xy = np.column_stack((table.x[own], table.y[own]))
         if len(own):
             if frame.needs_size and known.shape is None:

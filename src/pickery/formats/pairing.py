@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from pickery.errors import InputError
-from pickery.formats.assignment import AssignedPicks, lies_inside, match_names, nothing_matches
+from pickery.formats.assignment import AssignedPicks, lies_inside, match_names, nothing_matches, rows_of
 from pickery.formats.contract import PickTable
 from pickery.formats.files import unique_names
 from pickery.formats.frame import AS_IT_IS, Frame
@@ -69,12 +69,9 @@ def pair_picks(
     place_of = match_names(dict.fromkeys(table.micrograph), micrographs, setting)
     if not place_of:
         raise nothing_matches(list(counts), micrographs, setting, table.source)
-    place = np.fromiter((place_of.get(name, -1) for name in table.micrograph), np.int64, len(table))
-    order = np.argsort(place, kind="stable")
-    bounds = np.searchsorted(place[order], np.arange(len(micrographs) + 1))
     points, scores, outside, repeated = {}, {}, {}, {}
-    for index, name in enumerate(micrograph.name for micrograph in micrographs):
-        own = order[bounds[index] : bounds[index + 1]]
+    for micrograph, own in zip(micrographs, rows_of(table, place_of, len(micrographs)), strict=True):
+        name = micrograph.name
         shape = shapes.get(name)
         xy = np.column_stack((table.x[own], table.y[own]))
         if len(own):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,13 +96,8 @@ class Anywhere:
         """
         picks = 0
         observed, places = [], [np.zeros((0, 2))]
-        for name, one in self.around.items():
-            raw = coordinates.get(name)
-            if raw is None or not len(raw):
-                continue
-            points = frame.apply(raw, one.shape)
-            kept = points[lies_inside(points, one.shape)]
-            picks += len(raw)
+        for one, kept, given in inside(self.around, frame, coordinates):
+            picks += given
             if len(kept):
                 places.append(kept / np.array(one.shape[::-1]))
                 observed.append(_by_cell(one, one.pixels(kept)))
@@ -121,17 +116,12 @@ class Anywhere:
         Returns
         -------
         statistics : float64 (m,)
-            Likewise; picks that would leave the image lie on its edge.
+            Likewise; picks that would leave the image do not count.
         observations : int64 (m,)
         """
         sums = np.zeros((len(steps), RINGS))
         counts = np.zeros(len(steps), dtype=np.int64)
-        for name, one in self.around.items():
-            raw = coordinates.get(name)
-            if raw is None or not len(raw):
-                continue
-            points = frame.apply(raw, one.shape)
-            points = points[lies_inside(points, one.shape)]
+        for one, points, _ in inside(self.around, frame, coordinates):
             if not len(points):
                 continue
             pixels = one.pixels(points)
@@ -149,6 +139,17 @@ class Anywhere:
 
     def _statistic(self, mean: NDArray[np.floating], count: int) -> float:
         return float(count * mean @ self._inverse @ mean) if count else 0.0
+
+
+def inside(
+    around: Mapping[str, Surroundings], frame: Frame, coordinates: Coordinates
+) -> Iterator[tuple[Surroundings, NDArray[np.float64], int]]:
+    """Give each micrograph that has picks, those inside it as full-size (x, y), and how many it has in all."""
+    for name, one in around.items():
+        raw = coordinates.get(name)
+        if raw is not None and len(raw):
+            points = frame.apply(raw, one.shape)
+            yield one, points[lies_inside(points, one.shape)], len(raw)
 
 
 def _by_cell(one: Surroundings, pixels: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -178,12 +179,10 @@ def mean_patch(
     """
     side = 2 * half_px + 1
     total, count = np.zeros((side, side)), 0
-    for name, one in around.items():
-        raw = coordinates.get(name)
-        if raw is None or not len(raw) or min(one.image.shape) < side:
+    for one, points, _ in inside(around, frame, coordinates):
+        if min(one.image.shape) < side:
             continue
-        points = frame.apply(raw, one.shape)
-        pixels = one.pixels(points[lies_inside(points, one.shape)])
+        pixels = one.pixels(points)
         far = np.all((pixels >= half_px) & (pixels < np.array(one.image.shape) - half_px), axis=1)
         windows = np.lib.stride_tricks.sliding_window_view(one.image, (side, side))
         for row, column in pixels[far] - half_px:
