@@ -104,6 +104,7 @@ def own_data(tiny: TinyData, tmp_path: Path) -> Path:
 def test_documented_trainings_run(words: list[str], own_data: Path, pickery: Command) -> None:
     done = pickery(*shrunk(words))
     assert "best epoch" in done.stdout
+    assert "to read about it: pickery report runs/" in done.stdout
     assert list(own_data.glob("runs/*/model.ckpt"))
     assert (own_data / "mlruns" / "mlflow.db").exists()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pickery.commands.train import how_to_compare, how_to_pick
+from pickery.commands.train import how_to_compare, how_to_pick, how_to_read
 from pickery.config import rules
 from pickery.config.schema import CrossValidateConfig
 from pickery.terminal.cross_validation import CrossValidationTerminal
@@ -26,6 +26,7 @@ def run(config: CrossValidateConfig) -> None:
 
         done = cross_validate(config, terminal)
         if not config.cross_validation.worker:
+            terminal.say(how_to_read(done.path))
             terminal.say(how_to_pick(done.path))
         if done.summary["tracked_run"] is not None and not config.cross_validation.worker:
             terminal.say(how_to_compare(config))

@@ -100,10 +100,16 @@ def train(config: TrainConfig, terminal: Terminal, meeting: Meeting | None = Non
 
     done = run.train(config, terminal, meeting)
     if done.result is not None:
+        terminal.say(how_to_read(done.path))
         terminal.say(how_to_pick(done.path))
     if done.result is not None and done.tracked_run is not None:
         terminal.say(how_to_compare(config))
     return done.path
+
+
+def how_to_read(run: Path) -> str:
+    """Say which command explains a run."""
+    return f"to read about it: pickery report {shlex.quote(str(run))}"
 
 
 def how_to_pick(run: Path) -> str:
