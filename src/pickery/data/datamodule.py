@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -157,6 +159,20 @@ class MinibatchDataset(Dataset[MinibatchTensors]):
         return tensors
 
 
+def say_nothing_of_a_reader_that_left(worker: int) -> None:
+    """Keep a loader process from printing a traceback when the training ends while a minibatch is handed over.
+
+    The thread that hands a tensor's file descriptor over meets a closed socket then and calls `sys.excepthook`.
+    Errors of the drawing itself do not come this way: the loader carries them to the training.
+    """
+
+    def tell(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+        if not issubclass(kind, ConnectionError | EOFError):
+            sys.__excepthook__(kind, error, traceback)
+
+    sys.excepthook = tell
+
+
 class HeldOutDataset(Dataset[dict[str, Any]]):
     """Held-out micrographs, one by one, with their labels."""
 
@@ -239,6 +255,7 @@ class PickerDataModule(pl.LightningDataModule):
             num_workers=self.workers,
             persistent_workers=self.workers > 0,
             multiprocessing_context="forkserver" if self.workers > 0 else None,
+            worker_init_fn=say_nothing_of_a_reader_that_left,
         )
 
     def _reached(self) -> int:
