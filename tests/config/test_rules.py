@@ -46,6 +46,7 @@ FORBIDDEN: list[tuple[dict[str, object], list[str]]] = [
         )
         for name in RESNETS
     ],
+    ({"loss.autoencoder": 0.1}, ["loss.autoencoder=0.1", "model=auto, which may take a resnet", "model=conv63"]),
     *[
         (
             {"model.architecture": name, "model.pooling": "max"},

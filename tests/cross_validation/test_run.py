@@ -386,6 +386,18 @@ def test_each_preprocessing_is_prepared_once(tiny: TinyData) -> None:
         assert settings(done.path / folder)["preprocess"]["downsample"] == int(folder.split("_")[1])
 
 
+def test_what_follows_each_value_is_said(tiny: TinyData) -> None:
+    words = ["cross_validation.parameter=downsample", "cross_validation.values=[4,12]", "data.particle_diameter=200"]
+    done = cross_validate(tiny.overrides(*words, *SHORT, "model=auto", "sampler=patches", "evaluation.stride=1"))
+    assert (
+        "warning: what is left open follows each value: data.radius=3 model=resnet8 for downsample=4; data.radius=1 "
+        "model=conv31 for downsample=12. Give data.radius and model to have the values differ by nothing else"
+    ) in done.said
+    alike = ["data.radius=2", "model=conv31", *words]
+    done = cross_validate(tiny.overrides(*alike, *SHORT, "sampler=patches", "evaluation.stride=1"))
+    assert "left open" not in done.said
+
+
 def test_two_parameters_are_tried_in_every_combination_and_whole_numbers_stay_whole(tiny: TinyData) -> None:
     done = cross_validate(
         tiny.overrides(

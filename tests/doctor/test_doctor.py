@@ -215,6 +215,11 @@ def test_what_is_held_out_apart_is_examined_too(data: Data, capsys: pytest.Captu
     status, found = doctor(data, *words[:2], "data.test_picks=nothing.star")
     assert status == 1
     assert any(finding["text"].startswith("held out: ") for finding in found["findings"])
+    status, found = doctor(data, *words[:2], f"data.test_picks={rewritten(data, FAULTS['transposed'][0])}")
+    assert status == 1
+    (fault,) = [finding for finding in found["findings"] if finding["level"] == "fault"]
+    assert "with x and y exchanged" in fault["text"]
+    assert "data.swap_xy=true would hold for data.picks too" in fault["text"]
 
 
 def test_bad_micrographs_that_may_be_left_out_are_no_fault(data: Data) -> None:
@@ -242,17 +247,35 @@ def test_picks_on_unreadable_micrographs_alone_are_a_fault(data: Data) -> None:
         (("model.pretrained=nope.ckpt",), "no such file"),
         (("model=conv31", "model.pretrained=nope.ckpt"), "no such file"),
         (("engine=topaz", "engine.executable=nope", "sampler=patches"), "nope"),
-        (("preprocess.downsample=7", "model=resnet8"), "less than one image of a minibatch of model=resnet8 (75 × 75)"),
+        (("preprocess.downsample=7", "model=resnet8"), "of model=resnet8 (75 x 75): downsample less"),
     ],
 )
 def test_what_would_stop_the_training_is_a_fault(data: Data, words: tuple[str, ...], says: str) -> None:
     status, found = doctor(data, *words)
     assert status == 1
     faults = [one for one in found["findings"] if one["level"] == "fault"]
-    assert any(says in one["text"] for one in faults), faults
+    assert [says in one["text"] for one in faults] == [True], faults
     assert "data.pixel_size=SIZE" not in mending(found)
 
 
 def test_coordinates_in_angstrom_are_named(data: Data) -> None:
     picks = rewritten(data, lambda xy: xy * 2.0)
     assert mending(doctor(data, picks=picks)[1]) == ["data.coordinate_scale=0.5"]
+
+
+def test_a_file_of_picks_that_says_another_size_of_its_micrographs_is_named(data: Data) -> None:
+    dtype = [
+        ("uid", "<u8"),
+        ("location/micrograph_path", "S80"),
+        ("location/micrograph_shape", "<u4", (2,)),
+        ("location/center_x_frac", "<f4"),
+        ("location/center_y_frac", "<f4"),
+    ]
+    rows = []
+    for name, xy in coordinates_of(read_picks(str(data.picks)), find_micrographs(str(data.micrographs))).items():
+        rows += [(len(rows), f"J1/{name}.mrc".encode(), (1024, 1024), *(point / SIDE)) for point in xy]
+    with Path("picks.cs").open("wb") as file:
+        np.save(file, np.array(rows, dtype=dtype))
+    status, found = doctor(data, picks=Path("picks.cs").resolve())
+    assert status == 1
+    assert any("at 1024 × 1024 pixels" in f["text"] and "coordinate_scale=0.5" in f["text"] for f in found["findings"])

@@ -5,7 +5,7 @@ from cryosparc.dataset import Dataset
 
 from pickery.config.load import load
 from pickery.formats.micrographs import find_micrographs, write_mrc
-from pickery.training.inputs import find
+from pickery.training.found import find
 from pickery.training.listener import Silence
 
 

@@ -56,6 +56,43 @@ def test_the_refusal_can_be_overridden(
     assert "warning: the picks do not sit on particles" in capsys.readouterr().out
 
 
+def test_picks_of_held_out_micrographs_are_looked_at_too(
+    picked: TinyData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    files = sorted(picked.micrographs.iterdir())
+    for folder, chosen in (("trains", files[:3]), ("tests", files[3:])):
+        Path(folder).mkdir()
+        for file in chosen:
+            Path(folder, file.name).symlink_to(file)
+    words = picked.overrides(
+        "data.micrographs=trains",
+        "data.test_micrographs=tests",
+        f"data.test_picks={flipped(picked, tmp_path / 'p.txt')}",
+        "preprocess.store=store",
+        "trainer.epochs=1",
+    )
+    assert main(["train", *words]) == 1
+    said = capsys.readouterr().err
+    assert "data.test_picks: the picks do not sit on particles" in said
+    assert "data.flip_y=true would hold for data.picks too: write both files of picks alike" in said
+    assert not Path("store").exists()
+    assert main(["train", *words, "data.check_picks=false"]) == 0
+    assert "judged by as they are, since data.check_picks=false" in capsys.readouterr().out
+
+
+def test_micrographs_too_small_for_a_patch_are_refused_before_anything_is_prepared(
+    picked: TinyData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = picked.overrides("model=conv127", "preprocess.store=store", "sampler=patches")
+    assert main(["train", *words]) == 1
+    assert "has 128 x 96 pixels at preprocess.downsample=4, less than one patch of model=conv127" in (
+        capsys.readouterr().err
+    )
+    assert not Path("store").exists()
+
+
 @pytest.mark.slow
 def test_a_cross_validation_looks_too(
     picked: TinyData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

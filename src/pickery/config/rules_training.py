@@ -115,8 +115,9 @@ def _network(config: TrainConfig) -> Iterator[str]:
                 "model.pooling=none, or a conv network, such as model=conv31."
             )
         if autoencoder != "auto" and autoencoder > 0:
+            which = "model=auto, which may take a resnet" if model.architecture == "auto" else f"model={name}"
             yield (
-                f"loss.autoencoder={autoencoder:g} cannot be used with model={name}: write loss.autoencoder=0, or a "
+                f"loss.autoencoder={autoencoder:g} cannot be used with {which}: write loss.autoencoder=0, or a "
                 "conv network, such as model=conv63."
             )
         return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import secrets
 from collections.abc import Iterator
@@ -16,21 +15,18 @@ from filelock import FileLock
 from pickery.atomic import write_text
 from pickery.config.cross_validation import grid_of, training_config, unchanged
 from pickery.config.schema import CrossValidateConfig, TrainConfig
-from pickery.config.schema.data import OF_FILES
 from pickery.cross_validation.grid import FINAL, Grid, Point
 from pickery.cross_validation.results.halving import Rung, rungs
 from pickery.cross_validation.results.table import Table
+from pickery.cross_validation.shelf import Shelf, check_all
 from pickery.cross_validation.standings import outcomes
 from pickery.cross_validation.study.points import PointStudy
 from pickery.cross_validation.study.presence import is_alive
 from pickery.errors import InputError
 from pickery.evaluation.names import METRICS
-from pickery.simulation.data_set import DataSet
 from pickery.tracking import Tracker, open_tracker
 from pickery.training.choices import pretrained_hash, training_device
-from pickery.training.division import TrainingData, divide
-from pickery.training.fit import check
-from pickery.training.inputs import Collected, collect, simulated_data
+from pickery.training.inputs import simulated_data
 from pickery.training.listener import Listener, Silence
 from pickery.training.run import engine_version, tracking_options, write_config
 from pickery.training.run_folder import (
@@ -44,25 +40,6 @@ from pickery.training.run_folder import (
 
 LOCK = ".cross_validation.lock"
 SUMMARY = "summary.json"
-
-
-class Shelf:
-    """The data of all trainings: what several of them share is found and prepared once."""
-
-    def __init__(self, simulated: DataSet | None, *, looked: bool = False) -> None:
-        self._simulated, self._looked = simulated, looked
-        self._collected: dict[str, Collected] = {}
-
-    def data(self, config: TrainConfig, listener: Listener) -> TrainingData:
-        """Give the data of one training."""
-        settings = config.model_dump(mode="json")
-        of_files = {name: value for name, value in settings["data"].items() if name in OF_FILES}
-        # what they are prepared with may follow from the diameter; the estimate of the particles does in any case
-        sizes = [settings["data"]["particle_diameter"], settings["data"]["expected_particles"] == "auto"]
-        key = json.dumps([of_files, settings["preprocess"], settings["seed"], sizes])
-        if key not in self._collected:
-            self._collected[key] = collect(config, listener, simulated=self._simulated, looked=self._looked)
-        return divide(config, self._collected[key], listener)
 
 
 @dataclass
@@ -163,7 +140,7 @@ def set_up(config: CrossValidateConfig, listener: Listener) -> Bench:
     engine = engine_version(first)
     pretrained = pretrained_hash(first)
     shelf = Shelf(simulated_data(first, listener))
-    fingerprint, settled = _check_all(config, grid, shelf, listener)
+    fingerprint, settled = check_all(config, grid, shelf, listener)
     decides = identity(settled, fingerprint, pretrained, engine)
     decides |= {
         "trainer.epochs": config.trainer.epochs,
@@ -243,34 +220,6 @@ def _mark(path: Path) -> str:
     if not file.exists():
         write_text(file, secrets.token_hex(4))
     return file.read_text()
-
-
-def _check_all(
-    config: CrossValidateConfig, grid: Grid, shelf: Shelf, listener: Listener
-) -> tuple[str, CrossValidateConfig]:
-    """Refuse what any training would refuse, before the first.
-
-    Returns
-    -------
-    fingerprint : str
-        Of all their data.
-    settled : CrossValidateConfig
-        The settings, with nothing left open.
-    """
-    digest = hashlib.blake2b(digest_size=16)
-    settled = config
-    # the final training, of whichever value, has the ordinary split
-    for point in (*grid.points(), Point(0, FINAL, 0)):
-        training = training_config(config, grid, point, None)
-        try:
-            data = shelf.data(training, listener)
-            digest.update(data.fingerprint.encode())
-            check(training, data)
-            settled = data.settled(config)
-        except InputError as error:
-            text = str(error).replace("data.folds", "cross_validation.folds")
-            raise InputError(f"{grid.name(point)}: {text}" if point.fold != FINAL else text) from error
-    return digest.hexdigest(), settled
 
 
 def _begin_parent(bench: Bench, decides: dict[str, Any], listener: Listener) -> None:

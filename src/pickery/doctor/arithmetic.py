@@ -10,9 +10,9 @@ from pickery.doctor.files import Micrographs, Picks
 from pickery.doctor.findings import Report
 from pickery.errors import InputError
 from pickery.loss.prior import GE_OBJECTIVES, choose_objective, expected_pi
-from pickery.model.picker import build_model, receptive_field
+from pickery.model.picker import receptive_field
 from pickery.preprocess.fourier import downsampled_shape
-from pickery.training.choices import image_side
+from pickery.training.images import check_sizes, image_side
 from pickery.training.sizes import Following, radius_for, say_chosen
 
 WIDEST = 0.65
@@ -27,9 +27,8 @@ def sizes(following: Following, found: Micrographs, report: Report) -> None:
     factor, radius = config.preprocess.factor, config.data.disc_radius
     field = receptive_field(config.model.architecture, config.model.pooling)
     pixel_size, diameter = found.pixel_size_angstrom, config.data.particle_diameter
-    shapes = np.array([downsampled_shape(shape, factor) for shape in found.shapes.values()])
-    rows, columns = np.median(shapes, axis=0)
-    side = image_side(config, build_model(config.model.architecture, units=1, pooling=config.model.pooling, seed=None))
+    shapes = {name: downsampled_shape(shape, factor) for name, shape in found.shapes.items()}
+    rows, columns = np.median(list(shapes.values()), axis=0)
     facts = report.facts["sizes"] = {
         "downsample": factor,
         "prepared": [int(columns), int(rows)],
@@ -45,13 +44,10 @@ def sizes(following: Following, found: Micrographs, report: Report) -> None:
     if pixel_size is not None:
         seen += f", {field * factor * pixel_size:.0f} Å"
     report.say(heading, f"shrunk by {factor:g} to {columns:.0f} × {rows:.0f} regions; {seen}; discs of radius {radius}")
-    small = shapes[np.argmin(shapes.min(axis=1))]
-    if small.min() < side:
-        report.fault(
-            "sizes",
-            f"a micrograph has {small[1]} × {small[0]} regions at preprocess.downsample={factor:g}, less than one "
-            f"image of a minibatch of model={config.model.architecture} ({side} × {side}): shrink less",
-        )
+    try:
+        check_sizes(config, shapes.items(), image_side(config))
+    except InputError as error:
+        report.fault("sizes", str(error))
     if diameter is None:
         report.advise(
             "sizes",
@@ -98,8 +94,8 @@ def particles(config: TrainConfig, found: Micrographs, picked: Picks, report: Re
             "data.expected_particles=NUMBER",
         )
         return
-    if expected == "auto":
-        return  # what could not be counted has been said
+    if expected == "auto" or report.has_fault("sizes"):
+        return  # what could not be counted, or measured, has been said
     regions = sum(int(np.prod(downsampled_shape(found.shapes[name], config.preprocess.factor))) for name in counts)
     disc = disc_size(config.data.disc_radius)
     observed = disc * sum(counts.values()) / regions

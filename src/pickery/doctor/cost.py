@@ -76,7 +76,8 @@ def _measure(config: TrainConfig, micrograph: Path, prepared: tuple[int, int]) -
     from pickery.model import build_model
     from pickery.preprocess.work import prepare_image
     from pickery.training import fit  # noqa: F401  what a training imports takes memory as well
-    from pickery.training.choices import image_side, preprocess_settings, training_device
+    from pickery.training.choices import preprocess_settings, training_device
+    from pickery.training.images import image_side
 
     keep_freed_memory()
     if config.trainer.threads is not None:

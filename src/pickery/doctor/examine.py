@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import BrokenExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,7 +27,7 @@ from pickery.simulation.data_set import DataSet
 from pickery.training.choices import pretrained_hash, training_device
 from pickery.training.coordinates import factors_of, frame_of
 from pickery.training.listener import Listener
-from pickery.training.look import Look, estimate_particles, in_words, look, to_look_at
+from pickery.training.look import Look, estimate_particles, held_out_fault, in_words, look, to_look_at
 from pickery.training.run import engine_version
 from pickery.training.sizes import Following, PixelSizeUnknown, provisional, settle
 
@@ -80,10 +80,11 @@ def examine(config: DoctorConfig, folder: Path, listener: Listener, *, simulated
     listener.working("reading picks")
     frame = frame_of(data)
     picked = files.picks(picked_in, found, data, frame, report, beside=beside)
-    _held_out(config, found, apart, of_apart, report)
     _means(config, report)
     following = _settled(config, found.pixel_size_angstrom, report)
     settled = following.config
+    factors = factors_of(settled, found.pixel_size_angstrom)
+    _held_out(config, found, apart, of_apart, factors, report, listener)
     pictures: tuple[Path, ...] = ()
     if picked is not None:
         _others(config, found, beside, report)
@@ -92,7 +93,7 @@ def examine(config: DoctorConfig, folder: Path, listener: Listener, *, simulated
             [file for file in found.files if file.name in coordinates],
             coordinates,
             frame,
-            factors=factors_of(settled, found.pixel_size_angstrom),
+            factors=factors,
             listener=listener,
         )
         _placement(seen, report, skip_bad=skip_bad)
@@ -109,13 +110,14 @@ def examine(config: DoctorConfig, folder: Path, listener: Listener, *, simulated
                     seed=config.seed,
                 )
             )
-        arithmetic.sizes(following, found, report)
+        if not report.has_fault("sizes"):
+            arithmetic.sizes(following, found, report)
         if data.expected_particles == "auto" and seen.verdict.better is None:
             settled = _counted(settled, seen, coordinates, found.pixel_size_angstrom, report, listener)
         arithmetic.particles(settled, found, picked, report)
-    else:
+    elif not report.has_fault("sizes"):
         arithmetic.sizes(following, found, report)
-    if config.doctor.measure and not any(finding.about == "sizes" for finding in report.faults):
+    if config.doctor.measure and not report.has_fault("sizes"):
         listener.working("measuring a few minibatches")
         _cost(config, following, found, report)
     return Examination(report, pictures)
@@ -123,7 +125,13 @@ def examine(config: DoctorConfig, folder: Path, listener: Listener, *, simulated
 
 def _settled(config: DoctorConfig, pixel_size_angstrom: float | None, report: Report) -> Following:
     try:
-        return settle(config, pixel_size_angstrom)
+        try:
+            return settle(config, pixel_size_angstrom)
+        except (InputError, ConfigError) as error:
+            if isinstance(error, PixelSizeUnknown) or config.model.pretrained is None:
+                raise
+            report.fault("settings", str(error))
+            return settle(with_value(config, "model.pretrained", None), pixel_size_angstrom)
     except PixelSizeUnknown as error:
         report.fault("sizes", str(error).partition(": set")[0], "data.pixel_size=SIZE")
     except (InputError, ConfigError) as error:
@@ -146,7 +154,9 @@ def _held_out(
     found: files.Micrographs,
     apart: files.Micrographs | None,
     said: Report,
+    factors: Sequence[float],
     report: Report,
+    listener: Listener,
 ) -> None:
     """Examine the micrographs that are held out, where they are given apart, and their picks."""
     data = config.data
@@ -159,6 +169,11 @@ def _held_out(
             counts = picked.counts
             report.say("held out", f"{len(apart.files)} micrographs given apart, with {sum(counts.values()):,} picks")
             report.facts["held_out"] = {"micrographs": len(apart.files), "picks": sum(counts.values())}
+            chosen = {name: picked.coordinates[name] for name in to_look_at(counts)}
+            files_of = [file for file in apart.files if file.name in chosen]
+            fault = held_out_fault(look(files_of, chosen, frame_of(data), factors=factors, listener=listener))
+            if fault is not None:
+                said.fault("placement", fault)
     for finding in said.faults:
         report.fault(finding.about, f"held out: {finding.text}", *finding.settings)
 

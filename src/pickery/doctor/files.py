@@ -13,7 +13,7 @@ from pickery.config.schema import DataGroup
 from pickery.config.schema.base import as_word
 from pickery.doctor.findings import Report
 from pickery.errors import InputError
-from pickery.formats.assignment import coordinates_of, lies_inside, match_names
+from pickery.formats.assignment import check_known_size, coordinates_of, lies_inside, match_names
 from pickery.formats.contract import MicrographHeader, PickTable
 from pickery.formats.frame import Frame
 from pickery.formats.micrographs import MicrographFile, find_micrographs, read_header
@@ -163,7 +163,7 @@ def picks(
     """
     try:
         table = read_picks(source)
-        coordinates = _matched(table, found, beside, ignored_in_names(settings), report)
+        coordinates = _matched(table, found, beside, ignored_in_names(settings), frame, report)
     except InputError as error:
         report.fault("picks", str(error))
         return None
@@ -212,6 +212,7 @@ def _matched(
     found: Micrographs,
     beside: Sequence[MicrographFile],
     ignore: tuple[str, ...],
+    frame: Frame,
     report: Report,
 ) -> dict[str, NDArray[np.float64]] | None:
     """Match names; where parts of them stand in the way, say so and go on as if they were ignored."""
@@ -236,6 +237,12 @@ def _matched(
             return None
         else:
             report.advise("names", f"{text}; their picks are left out")
+    try:
+        for name, index in match_names(names, files, "data.picks", ignore).items():
+            if (file := files[index]).name in found.shapes:
+                check_known_size(table, name, file, found.shapes[file.name], frame)
+    except InputError as error:
+        report.fault("picks", str(error))
     coordinates = coordinates_of(table, files, ignore=ignore)
     return {file.name: coordinates[file.name] for file in found.files}
 

@@ -57,8 +57,9 @@ class Report:
         self.lines += [(heading if index == 0 else "", text) for index, text in enumerate(sentences)]
 
     def fault(self, about: str, text: str, *settings: str) -> None:
-        """Add a fault."""
-        self.findings.append(Finding("fault", about, text, settings))
+        """Add a fault, unless the same has been said in looking at something else."""
+        if all(finding.text != text for finding in self.findings):
+            self.findings.append(Finding("fault", about, text, settings))
 
     def advise(self, about: str, text: str, *settings: str) -> None:
         """Add advice."""
@@ -68,3 +69,7 @@ class Report:
     def faults(self) -> list[Finding]:
         """The faults among the findings."""
         return [finding for finding in self.findings if finding.level == "fault"]
+
+    def has_fault(self, about: str) -> bool:
+        """Whether there is a fault about something."""
+        return any(finding.about == about for finding in self.faults)

@@ -83,8 +83,8 @@ def assign_picks(
     points, scores, outside, repeated = {}, {}, {}, {}
     for micrograph, own in zip(micrographs, rows_of(table, place_of, len(micrographs)), strict=True):
         rows, columns = shapes[micrograph.name]
-        if len(own) and (known := table.known.get(table.micrograph[own[0]])) and known.shape is not None:
-            check_size(frame.size(known.shape), (rows, columns), frame.coordinate_scale, micrograph.name, table.source)
+        if len(own):
+            check_known_size(table, table.micrograph[own[0]], micrograph, (rows, columns), frame)
         xy = frame.apply(np.column_stack((table.x[own], table.y[own])), (rows, columns))
         inside = lies_inside(xy, (rows, columns))
         xy = xy[inside]
@@ -145,6 +145,21 @@ def lies_inside(xy: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.b
     """Whether each (x, y) lies on a pixel of an image of (rows, columns): that of a centre is floor(v + 0.5)."""
     inside: NDArray[np.bool_] = np.all((xy >= -0.5) & (xy < np.array(shape[::-1]) - 0.5), axis=1)
     return inside
+
+
+def check_known_size(
+    table: PickTable, name: str, micrograph: MicrographFile, shape: tuple[int, int], frame: Frame
+) -> None:
+    """Check that a micrograph of (rows, columns) is as large as the table says of that name, where it does.
+
+    Raises
+    ------
+    InputError
+        The sizes differ by more than rounding.
+    """
+    known = table.known.get(name)
+    if known is not None and known.shape is not None:
+        check_size(frame.size(known.shape), shape, frame.coordinate_scale, micrograph.name, table.source)
 
 
 def check_size(

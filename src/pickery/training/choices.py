@@ -19,6 +19,7 @@ from pickery.model.weights import load_weights
 from pickery.sharing import usable_cores
 from pickery.training.division import TrainingData
 from pickery.training.held_out import PickLevel
+from pickery.training.images import check_sizes, image_side
 
 # training minibatches have no such figures
 HELD_OUT_ONLY = ("auprc", "pick_average_precision", "pick_f1")
@@ -32,17 +33,8 @@ def check_fit(config: TrainConfig, data: TrainingData, model: Picker) -> None:
     InputError
         When a patch is larger than a micrograph, or the best epoch cannot be chosen.
     """
-    side, outputs = image_side(config, model), outputs_along_side(config)
-    for index, name in enumerate(data.prepared.names):
-        rows, columns = (int(side) for side in data.prepared.shapes[index])
-        if min(rows, columns) < side:
-            what = "patch" if outputs == 1 else f"crop of sampler.outputs={outputs}"
-            fewer = "" if outputs == 1 else " or fewer outputs"
-            raise InputError(
-                f"{name} has {columns} x {rows} pixels at preprocess.downsample={config.preprocess.factor:g}, less "
-                f"than one {what} of model={config.model.architecture} ({side} x {side}): downsample less, choose a "
-                f"model with a smaller patch{fewer}, or leave the micrograph out of data.micrographs"
-            )
+    shapes = ((int(rows), int(columns)) for rows, columns in data.prepared.shapes)
+    check_sizes(config, zip(data.prepared.names, shapes, strict=True), image_side(config, model))
     if not data.test and config.evaluation.monitor in HELD_OUT_ONLY:
         raise InputError(
             f"evaluation.monitor={config.evaluation.monitor} needs held-out micrographs, and there are none: set "
@@ -56,16 +48,6 @@ def check_fit(config: TrainConfig, data: TrainingData, model: Picker) -> None:
             f"evaluation.stride={stride} meets none of the positive regions of the held-out micrographs, so that no "
             "epoch could be judged: lower it, or hold out micrographs with more picks (data.test_fraction)"
         )
-
-
-def outputs_along_side(config: TrainConfig) -> int:
-    """Count the scores along each side of an image of a minibatch."""
-    return config.sampler.outputs if config.sampler.name == "crops" else 1
-
-
-def image_side(config: TrainConfig, model: Picker) -> int:
-    """Give the side in pixels of the images of a minibatch; odd."""
-    return model.receptive_field + model.stride * (outputs_along_side(config) - 1)
 
 
 def pi_of(data: TrainingData, micrographs: LabelledMicrographs) -> float:

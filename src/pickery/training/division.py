@@ -18,7 +18,8 @@ from pickery.errors import InputError
 from pickery.formats.micrographs import MicrographFile
 from pickery.preprocess.store import PreparedSet
 from pickery.simulation.data_set import DataSet
-from pickery.training.inputs import Collected, Found, collect
+from pickery.training.found import Found
+from pickery.training.inputs import Collected, collect
 from pickery.training.left_out import MaskedRuns, Points
 from pickery.training.listener import Listener
 from pickery.training.look import in_words

@@ -23,8 +23,6 @@ from pickery.training.callbacks import EpochRecorder, ProgressTeller
 from pickery.training.choices import (
     about_negatives,
     describe,
-    image_side,
-    outputs_along_side,
     own_gpu,
     pi_of,
     training_device,
@@ -34,6 +32,7 @@ from pickery.training.division import TrainingData
 from pickery.training.follower import Task
 from pickery.training.held_out import HeldOutEvaluation
 from pickery.training.history import Epoch
+from pickery.training.images import image_side, outputs_along_side
 from pickery.training.leading import Leader
 from pickery.training.listener import Listener, Silence
 from pickery.training.loop import run_loop

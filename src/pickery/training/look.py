@@ -118,6 +118,36 @@ def check_picks(config: TrainConfig, seen: Look, listener: Listener) -> None:
     listener.warn(f"{words}; trained on as they are, since data.check_picks=false")
 
 
+def check_held_out_picks(config: TrainConfig, seen: Look, listener: Listener) -> None:
+    """Do as `check_picks` with picks given apart, ``data.test_picks``.
+
+    Raises
+    ------
+    InputError
+        They fit far better mirrored, swapped, scaled or moved.
+    """
+    fault = held_out_fault(seen)
+    if fault is None:
+        if seen.verdict.kind in ("unclear", "outside"):
+            listener.warn(f"data.test_picks: {sentence(seen.verdict)}")
+        return
+    if config.data.check_picks:
+        raise InputError(f"{fault}. data.check_picks=false judges by them all the same.")
+    listener.warn(f"{fault}; judged by as they are, since data.check_picks=false")
+
+
+def held_out_fault(seen: Look) -> str | None:
+    """Say that picks given apart sit elsewhere; None if they do not. No setting turns them without the others."""
+    better = seen.verdict.better
+    if better is None:
+        return None
+    mend = shlex.join(mending(seen.verdict.given.frame, better.frame))
+    return (
+        f"data.test_picks: {sentence(seen.verdict)}. {mend} would hold for data.picks too: write both files of picks "
+        "alike (pickery convert)"
+    )
+
+
 def estimate_particles(
     config: TrainConfig, seen: Look, coordinates: Points, pixel_size_angstrom: float | None, listener: Listener
 ) -> Estimate:

@@ -5,6 +5,7 @@ The rules are RELION's: a particle as wide as half a patch of resnet8, its label
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -132,15 +133,20 @@ def say_chosen(config: TrainConfig, pixel_size_angstrom: float | None, chosen: d
     sizes = {name: value for name, value in chosen.items() if name not in ours}
     said = []
     if ours:
-        said.append(f"as the weights of model.pretrained={config.model.pretrained} need: {_line(ours)}")
+        said.append(f"as the weights of model.pretrained={config.model.pretrained} need: {in_settings(ours)}")
     if sizes:
         said.append(
             f"for particles of {config.data.particle_diameter:g} Å at {pixel_size_angstrom:.4g} Å a pixel: "
-            f"{_line(sizes)}"
+            f"{in_settings(sizes)}"
         )
     return said
 
 
-def _line(chosen: dict[str, Any]) -> str:
-    names = {"model.architecture": "model"}
-    return " ".join(f"{names.get(name, name)}={as_word(value)}" for name, value in chosen.items())
+def in_settings(chosen: Mapping[str, Any]) -> str:
+    """Write settings and their values as words of the command line."""
+    return " ".join(f"{as_written(name)}={as_word(value)}" for name, value in chosen.items())
+
+
+def as_written(name: str) -> str:
+    """Give a setting as the command line names it: a network is an option of its group."""
+    return "model" if name == "model.architecture" else name
