@@ -118,7 +118,10 @@ def _command(command: str, words: list[str]) -> int:
     from pickery.config.positions import named
 
     flags, overrides = split(command, words)
-    line = for_hydra(command, named(command, overrides))
+    overrides = named(command, overrides)
+    if any(word.lstrip("+").startswith("from_run=") for word in overrides):
+        overrides = import_module("pickery.training.earlier").expanded(command, overrides)
+    line = for_hydra(command, overrides)
     if not flags:
         with load.hydra_errors(command, line):
             composed = load.compose(command, line)

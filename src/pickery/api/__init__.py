@@ -27,6 +27,7 @@ from pickery.config.line import quoted
 from pickery.config.load import load
 from pickery.config.schema.base import as_word, takes_text
 from pickery.errors import PickeryWarning
+from pickery.training.earlier import expanded
 from pickery.training.listener import Silence
 
 __all__ = [
@@ -98,7 +99,7 @@ def fit(settings: Settings | None = None, *, progress: bool = False) -> Trained:
     """
     from pickery.training.run import train
 
-    config = load("train", _words("train", settings or {}))
+    config = load("train", expanded("train", _words("train", settings or {})))
     with _terminal("Terminal", progress) as listener:
         done = train(config, listener)
     return _trained(done.path)
@@ -114,7 +115,7 @@ def cross_validate(settings: Settings | None = None, *, progress: bool = False) 
     """
     from pickery.cross_validation.run import cross_validate as run
 
-    config = load("cross-validate", _words("cross-validate", settings or {}))
+    config = load("cross-validate", expanded("cross-validate", _words("cross-validate", settings or {})))
     with _terminal("CrossValidationTerminal", progress) as audience:
         done = run(config, audience)
     return CrossValidated(

@@ -42,6 +42,8 @@ def words(command: str, settings: Mapping[str, Any]) -> list[str]:
     given = (settings.get("data") or {}).get("micrographs") is not None
     found = [word for word in chosen if not (given and word == "data=files")]
     for key, field in catalogue.settings(command).items():
+        if key == "from_run":
+            continue  # all that it gave is here
         *group, name = key.split(".")
         values, defaults = (settings.get(group[0]) or {}, plain[group[0]]) if group else (settings, plain)
         if name not in values or _same(values[name], defaults.get(name)) or catalogue.names_its_option(name):

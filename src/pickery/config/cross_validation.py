@@ -84,7 +84,8 @@ def unchanged(config: CrossValidateConfig, grid: Grid) -> tuple[Number | None, .
 
 def without_cross_validation(config: CrossValidateConfig) -> TrainConfig:
     """Give the settings of a training that nothing is varied for, in a folder of its own."""
-    return TrainConfig(**{name: getattr(config, name) for name in TrainConfig.model_fields} | {"run_dir": None})
+    own = {"run_dir": None, "from_run": None}
+    return TrainConfig(**{name: getattr(config, name) for name in TrainConfig.model_fields} | own)
 
 
 def training_config(config: CrossValidateConfig, grid: Grid, point: Point, run_dir: Path | str | None) -> TrainConfig:

@@ -237,6 +237,7 @@ def _begin_parent(bench: Bench, decides: dict[str, Any], listener: Listener) -> 
     if tracker.run_id not in (None, bench.parent):
         bench.parent = tracker.run_id
         write_record(bench.path, decides, bench.parent)
+        write_config(config, bench.path)  # both speak of this process's folder
     # again and again: whoever began it may have been killed before this; what is known stays as it is
     tracker.parameters(flat(config))
     tracker.tags(
@@ -245,5 +246,7 @@ def _begin_parent(bench: Bench, decides: dict[str, Any], listener: Listener) -> 
             "mlflow.source.type": "LOCAL",
             "cross_validation.parameter": ", ".join(axis.parameter for axis in grid.axes),
             "data_fingerprint": str(decides["data"]),
+            "began_in": str(Path.cwd()),
         }
     )
+    tracker.artifacts([bench.path / "config.yaml"])

@@ -158,7 +158,7 @@ def _track(bench: Bench, table: Table, final: Mapping[str, Any], plots: Sequence
         }
     )
     tracker.artifacts(plots, "plots")
-    tracker.artifacts([bench.path / name for name in (TABLE, "config.yaml", "micrographs.csv")])
+    tracker.artifacts([bench.path / name for name in (TABLE, "micrographs.csv")])
     tracker.artifacts([bench.path / "model.ckpt"], "model")
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pickery.tracking.files import fetch_model, is_tracked, keep_with_run
+from pickery.tracking.files import fetch_model, fetch_record, is_tracked, keep_with_run
 from pickery.tracking.mlflow_tracker import MLflowTracker
 from pickery.tracking.store import create_store, experiment_page, quiet_mlflow, reason, store_uri
 from pickery.tracking.tracker import Status, Tracker
@@ -14,6 +14,7 @@ __all__ = [
     "create_store",
     "experiment_page",
     "fetch_model",
+    "fetch_record",
     "is_tracked",
     "keep_with_run",
     "open_tracker",

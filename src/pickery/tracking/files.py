@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +46,7 @@ def fetch_model(source: str, *, root: Path, uri: str | None, into: Path, setting
     InputError
         If there is no such run or model, it holds no model's file, or the store does not answer.
     """
-    where = f"tracking.uri={uri}" if uri is not None else f"tracking.root={root}"
-    if uri is None and not (root / "mlflow.db").exists():
-        raise InputError(f"{setting}={source}: {where} holds no tracked runs; say where they are kept by {where}")
+    where = _where(source, root, uri, setting)
     address = source if ":" in source else f"runs:/{source}"
     kind, _, name = address.partition(":")
     name = name.lstrip("/")
@@ -74,6 +74,56 @@ def fetch_model(source: str, *, root: Path, uri: str | None, into: Path, setting
             f"{setting}={source} holds {what}: name a run that has ended, or the file itself as runs:/ID/PATH"
         )
     return models[0]
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is read of a tracked run: one of its files, copied, and its tags."""
+
+    path: Path
+    tags: Mapping[str, str]
+
+
+def fetch_record(source: str, name: str, *, root: Path, uri: str | None, into: Path, setting: str) -> Record:
+    """Copy a file of a tracked run to a folder, and give the run's tags.
+
+    Parameters
+    ----------
+    source
+        ``runs:/ID`` or a bare ID.
+    name
+        The artifact.
+    root, uri, into, setting
+        As for `fetch_model`.
+
+    Raises
+    ------
+    InputError
+        If there is no such run, it has no such file, or the store does not answer.
+    """
+    where = _where(source, root, uri, setting)
+    run_id = source.removeprefix("runs:").strip("/")
+    if re.fullmatch(r"[0-9a-f]{32}", run_id) is None:
+        raise InputError(f"{setting}={source} is no run's address: write runs:/ID, or the run's folder")
+    quiet_mlflow()
+    store = client(store_uri(root, uri))
+    try:
+        tags = dict(store.get_run(run_id).data.tags)
+        path = Path(store.download_artifacts(run_id, name, str(into)))
+    except Exception as error:  # whatever a store or a server may raise
+        raise InputError(
+            f"{setting}={source} cannot be had from {where} ({reason(error)}): `pickery ui` shows the runs that are "
+            "there"
+        ) from error
+    return Record(path, tags)
+
+
+def _where(source: str, root: Path, uri: str | None, setting: str) -> str:
+    """Name the store by its setting, and refuse one that is not there."""
+    where = f"tracking.uri={uri}" if uri is not None else f"tracking.root={root}"
+    if uri is None and not (root / "mlflow.db").exists():
+        raise InputError(f"{setting}={source}: {where} holds no tracked runs; say where they are kept by {where}")
+    return where
 
 
 def keep_with_run(run_id: str, path: Path, *, root: Path, uri: str | None) -> str | None:

@@ -128,12 +128,9 @@ def preprocess_settings(config: TrainConfig) -> dict[str, Any]:
 
 def describe(config: TrainConfig, data: TrainingData, choice: ObjectiveChoice, *, devices: int = 1) -> dict[str, Any]:
     """Collect where a model comes from: versions, seed, threads, device and their number, data, objective."""
-    from importlib.metadata import version
-
-    packages = ("pickery", "torch", "numpy", "scipy", "pytorch-lightning", "hydra-core", "mlflow", "mrcfile")
     device = training_device(config)
     return {
-        "versions": {name: version(name) for name in packages},
+        "versions": package_versions(),
         "seed": config.seed,
         "threads": torch.get_num_threads(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
@@ -147,6 +144,14 @@ def describe(config: TrainConfig, data: TrainingData, choice: ObjectiveChoice, *
         "pi": choice.pi,
         "observed": choice.observed,
     }
+
+
+def package_versions() -> dict[str, str]:
+    """Give the versions of what a training's figures may depend on."""
+    from importlib.metadata import version
+
+    packages = ("pickery", "torch", "numpy", "scipy", "pytorch-lightning", "hydra-core", "mlflow", "mrcfile")
+    return {name: version(name) for name in packages}
 
 
 def training_device(config: TrainConfig) -> torch.device:

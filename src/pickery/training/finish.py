@@ -118,7 +118,7 @@ def finish_run(
         step=best.number,
     )
     tracker.artifacts(plots, "plots")
-    tracker.artifacts([folder / name for name in ("config.yaml", "metrics.csv", "micrographs.csv")])
+    tracker.artifacts([folder / name for name in ("metrics.csv", "micrographs.csv")])
     tracker.model(path, name=config.model.architecture, step=best.number, metrics=regions)
     write_text(folder / "summary.json", json.dumps(summary, indent=1) + "\n")
     tracker.artifacts([folder / "summary.json"])

@@ -15,8 +15,9 @@ from pickery.config.schema import TrainConfig
 from pickery.errors import InputError
 from pickery.tracking import Status, Tracker, open_tracker
 from pickery.training import words
-from pickery.training.choices import pretrained_hash, training_device
+from pickery.training.choices import package_versions, pretrained_hash, training_device
 from pickery.training.division import TrainingData, gather
+from pickery.training.earlier import differences
 from pickery.training.inputs import simulated_data
 from pickery.training.listener import Listener
 from pickery.training.run_folder import RunFolder, State, default_folder, identity
@@ -124,8 +125,11 @@ def run_training(
             words.say_finished(path, folder.epochs_done, config, listener)
             return Run(folder.path, folder.state, None, folder.tracked_run)
         listener.keep_log(folder.path / "log.txt")
+        folder.write()  # the relative names in the settings count from this process's folder
         write_config(config, folder.path)
         words.introduce(config, data, folder.path, folder.state, listener)
+        for text in differences(config, data.fingerprint, package_versions()):
+            listener.warn(text)
         listener.working("opening the tracking store")
         opening = {
             **tracking_options(config),
@@ -202,7 +206,8 @@ def _train(
         if tracker.run_id not in (None, folder.tracked_run):
             folder.tracked_run = tracker.run_id
             folder.write()  # before what takes seconds: a run that is killed in between would be nobody's
-        tracker.tags(dict(tags))
+        tracker.tags(dict(tags) | {"began_in": str(Path.cwd())})
+        tracker.artifacts([path / "config.yaml"])  # now: what is killed is to be begun again from it too
         if config.engine.name == "topaz":
             from pickery.topaz.train import train_with_topaz
 

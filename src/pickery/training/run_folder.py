@@ -20,6 +20,7 @@ from pickery.errors import InputError
 # Data count by their content (the fingerprint), pretrained weights too.
 NOT_COUNTED = (
     "run_dir",
+    "from_run",
     "cross_validation.",
     "tracking.",
     "simulation.",
@@ -247,7 +248,7 @@ def _not_writable(path: Path, error: OSError, *, given: bool) -> InputError:
 
 def write_record(path: Path, decides: Mapping[str, Any], tracked_run: str | None) -> None:
     """Record in a run's folder what the run is."""
-    record = {"decides": decides, "tracked_run": tracked_run}
+    record = {"decides": decides, "tracked_run": tracked_run, "began_in": str(Path.cwd())}
     write_text(path / RECORD, json.dumps(record, indent=1) + "\n")
 
 

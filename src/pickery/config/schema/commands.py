@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from pickery.config.schema.base import Folder, Settings
+from pickery.config.schema.base import Folder, Place, Settings
 from pickery.config.schema.cross_validation import CrossValidationGroup
 from pickery.config.schema.data import DataGroup, MicrographsGroup, PreprocessGroup, SpecimenGroup
 from pickery.config.schema.picks import ConvertGroup, PickingGroup, ScoreGroup
@@ -34,6 +34,11 @@ class TrainConfig(Settings):
     engine: EngineGroup
     tracking: TrackingGroup
     simulation: SimulationGroup
+    from_run: Place | None = Field(
+        None,
+        description="An earlier run, by its folder or its address (runs:/ID), whose settings these begin as: what is "
+        "given beside changes them.",
+    )
     seed: int = Field(0, ge=0, le=2**32 - 1, description="Everything random follows from it and the step.")
     run_dir: Folder | None = Field(
         None, description="Folder of the run. null: runs/train-…, named after the settings that change the result."
