@@ -71,7 +71,7 @@ def test_documented_settings_are_valid_as_they_stand(
 def shrunk(words: list[str]) -> list[str]:
     """Make a training, or each of a cross-validation, one of seconds."""
     small = list(SMALL)
-    if not any(word.startswith("data.micrographs=") for word in words):
+    if not any(word.startswith(("data.micrographs=", "from_run=")) for word in words):
         # resnet8 sees 71 regions, these micrographs have 96
         small += SMALL_SIMULATION
     else:
@@ -102,6 +102,9 @@ def own_data(tiny: TinyData, tmp_path: Path) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize("words", pickery_commands("train"), ids=" ".join)
 def test_documented_trainings_run(words: list[str], own_data: Path, pickery: Command) -> None:
+    for earlier in (word.partition("=")[2] for word in words if word.startswith("from_run=")):
+        first = ["data.micrographs=micrographs", "data.picks=picks.star", "model=conv31", f"run_dir={earlier}"]
+        pickery(*shrunk(["train", *first]))
     done = pickery(*shrunk(words))
     assert "best epoch" in done.stdout
     assert "to read about it: pickery report runs/" in done.stdout
