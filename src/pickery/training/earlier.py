@@ -78,9 +78,12 @@ def expanded(command: str, words: Sequence[str]) -> list[str]:
     root, uri = str(composed.tracking.root), composed.tracking.uri
     found = read_earlier(str(source), root=Path(root), uri=None if uri is None else str(uri))
     if "cross_validation" in found.settings and command != "cross-validate":
-        raise InputError(
-            f"from_run={source} is a cross-validation, of many trainings: name one of them, such as its final one"
-        )
+        final = (_json(Path(source).expanduser() / "summary.json").get("final") or {}).get("folder")
+        if final is None:
+            raise InputError(
+                f"from_run={source} is a cross-validation, of many trainings: name one of them, such as its final one"
+            )
+        found = read_earlier(str(Path(source).expanduser() / str(final)), root=Path(root), uri=None)
     settings = _from_here(command, found)
     try:
         before = again.words(command, settings)
