@@ -105,6 +105,8 @@ def test_a_cross_validations_page_shows_its_values_and_its_final_training(tiny: 
         assert f"{value['mean']:.3f}" in words
     assert " ".join(summary["verdict"][0].split()) in words
     assert "The final training" in words
+    assert "goes on with this run" not in words, "more epochs would be another cross-validation"
+    assert "Fold 0 Fold 1 Mean" in words
     assert "pickery cross-validate model=conv31" in words
     assert len([place for place in tags.refers if place.startswith("data:")]) >= 6
 

@@ -85,11 +85,13 @@ def read_run(path: Path) -> Training | CrossValidated:
     summary = _json(path / "summary.json")
     settings = _yaml(path / "config.yaml")
     if "final" in summary:
-        return CrossValidated(path, settings, summary, _training(path / str(summary["final"]["folder"])))
+        # more epochs make another cross-validation, whose trainings begin at the beginning
+        final = _training(path / str(summary["final"]["folder"]), alone=False)
+        return CrossValidated(path, settings, summary, final)
     return _training(path)
 
 
-def _training(path: Path) -> Training:
+def _training(path: Path, *, alone: bool = True) -> Training:
     missing = next((name for name in (*NEEDED, "metrics.csv") if not (path / name).exists()), None)
     if missing is not None:
         raise InputError(f"{path / missing} is missing, and without it there is nothing to report: train again")
@@ -101,7 +103,8 @@ def _training(path: Path) -> Training:
         best=int(summary["best_epoch"]),
         summary=summary,
         partial_labels=str(summary["picks"]["note"]).startswith("labels may be partial"),
-        goes_on=settings["optimizer"]["schedule"] == "constant"
+        goes_on=alone
+        and settings["optimizer"]["schedule"] == "constant"
         and (settings.get("engine") or {}).get("name", "native") == "native",
     )
     return Training(path, settings, summary, epochs, _rows(path / "micrographs.csv"), remarks)

@@ -112,8 +112,13 @@ def _asked(training: Training) -> str:
         f"{model['architecture']} of {model['units']} units, objective {settings['loss']['objective']}, "
         f"{settings['trainer']['epochs']} epochs of {sampler['epoch_size']} minibatches of "
         f"{sampler['minibatch_size']} {sampler['name']}, {settings['optimizer']['name']} at a learning rate of "
-        f"{settings['optimizer']['learning_rate']:g}; seed {settings['seed']}"
+        f"{settings['optimizer']['learning_rate']:g}; seed {settings['seed']}{_by_whom(training)}"
     )
+
+
+def _by_whom(training: Training) -> str:
+    engine = training.summary["provenance"].get("engine") or {}
+    return f"; trained by the original {str(engine['name']).capitalize()} {engine['version']}" if engine else ""
 
 
 def _settings(settings: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
@@ -179,9 +184,10 @@ def _picks(training: Training) -> dict[str, Any]:
 
 def _provenance(training: Training) -> list[tuple[str, str]]:
     provenance = training.summary["provenance"]
+    threads = provenance.get("threads")
     rows = [
         ("Seed", str(provenance.get("seed"))),
-        ("Device", f"{provenance.get('device')}, {provenance.get('threads')} threads"),
+        ("Device", f"{provenance.get('device')}, {threads} thread{'' if threads == 1 else 's'}"),
         ("Fingerprint of the data", str(provenance.get("data"))),
     ]
     if training.summary.get("tracked_run"):
