@@ -243,6 +243,7 @@ def test_the_tracked_run_holds_the_values_and_a_child_for_each_training(referenc
     assert parent.info.run_id == reference.summary["tracked_run"]
     assert {one.info.status for one in runs} == {"FINISHED"}
     assert parent.data.params["cross_validation.times"] == "3"
+    assert parent.data.params["optimizer.learning_rate"] == "0.0001, 0.0002, 0.0003"
     means = [float(row["mean_monitored_precision"]) for row in rows(reference.table)[::2]]
     errors = [float(row["standard_error_monitored_precision"]) for row in rows(reference.table)[::2]]
     for name, figures in {"mean/precision": means, "standard_error/precision": errors}.items():

@@ -15,6 +15,7 @@ from filelock import FileLock
 from pickery.atomic import write_text
 from pickery.config.cross_validation import grid_of, training_config, unchanged
 from pickery.config.schema import CrossValidateConfig, TrainConfig
+from pickery.config.schema.base import as_word
 from pickery.cross_validation.grid import FINAL, Grid, Point
 from pickery.cross_validation.results.halving import Rung, rungs
 from pickery.cross_validation.results.table import Table
@@ -239,7 +240,9 @@ def _begin_parent(bench: Bench, decides: dict[str, Any], listener: Listener) -> 
         write_record(bench.path, decides, bench.parent)
         write_config(config, bench.path)  # both speak of this process's folder
     # again and again: whoever began it may have been killed before this; what is known stays as it is
-    tracker.parameters(flat(config))
+    # what is varied has no one value
+    varied = {axis.parameter: ", ".join(map(as_word, axis.values)) for axis in grid.axes}
+    tracker.parameters(flat(config) | varied)
     tracker.tags(
         {
             "mlflow.source.name": "pickery cross-validate",
