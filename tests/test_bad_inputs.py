@@ -353,9 +353,17 @@ def half_precision_without_a_gpu(tiny: TinyData) -> list[str]:
     return ["trainer.precision=16-mixed", "trainer.accelerator=auto"]
 
 
-@says("the training diverged", "optimizer.learning_rate=1e+20; try a tenth of it")
+@says(
+    "the training diverged at step 2 (epoch 1): the network's scores are no longer numbers",
+    "lower optimizer.learning_rate=1e+20",
+)
 def learning_rate_beyond_reason(tiny: TinyData) -> list[str]:
     return ["optimizer.learning_rate=1e20"]
+
+
+@says("the training diverged at step 1 (epoch 1): the L2 term is too large for a number", "lower loss.l2=1e+40")
+def regularisation_beyond_reason(tiny: TinyData) -> list[str]:
+    return ["loss.l2=1e40"]
 
 
 # ---- weights to start from

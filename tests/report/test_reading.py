@@ -14,7 +14,7 @@ def summary(**changes: Any) -> dict[str, Any]:
         "provenance": {"expected_particles": 170.0},
     }
     for name, value in changes.items():
-        found[name] = found[name] | value
+        found[name] = found.get(name, {}) | value
     return found
 
 
@@ -75,7 +75,8 @@ def test_unlabelled_particles_bound_precision_only_where_labels_are_partial() ->
 
 
 def test_a_model_that_learned_nothing_is_called_so() -> None:
-    assert remarks(FLAT, regions={"auprc": 0.03})["It has learned next to nothing"].kind == "bad"
+    assert remarks(FLAT, chance={"auprc": 0.028, "beaten": False})["It has learned next to nothing"].kind == "bad"
+    assert "It has learned next to nothing" not in remarks(FLAT, chance={"auprc": 0.028, "beaten": True})
 
 
 def test_what_replaced_an_objective_is_told() -> None:

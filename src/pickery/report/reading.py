@@ -74,7 +74,7 @@ def read_curves(
             )
         )
     found += _objective(summary)
-    found += _learned(epochs, side, summary)
+    found += _learned(summary)
     found += _trend(epochs, side, monitor, best, goes_on)
     if held_out:
         found += _overfitting(epochs, monitor, best)
@@ -104,23 +104,19 @@ def _objective(summary: Mapping[str, Any]) -> list[Remark]:
     ]
 
 
-def _learned(epochs: Sequence[Mapping[str, float]], side: str, summary: Mapping[str, Any]) -> list[Remark]:
-    """Whether positive regions score above others at all."""
-    regions = summary["regions"]
-    area, precision, adjusted = regions.get(AUPRC), regions.get(PRECISION), regions.get(ADJUSTED_PRECISION)
-    observed = summary["objective"]["observed"]
-    if precision and adjusted:  # of the side that is judged: adjusted precision is precision times pi over it
-        observed = summary["objective"]["pi"] * precision / adjusted
-    if side == "test" and area is not None and area < 2 * observed:
-        return [
-            Remark(
-                "bad",
-                "It has learned next to nothing",
-                f"The area under the precision-recall curve is {area:.3g}, and picking at random gives about "
-                f"{observed:.2g}. Look whether the picks sit on particles: pickery doctor with the same data.",
-            )
-        ]
-    return []
+def _learned(summary: Mapping[str, Any]) -> list[Remark]:
+    """Whether positive regions score above others at all; runs of before this was recorded say nothing."""
+    chance = summary.get("chance")
+    if chance is None or chance["beaten"]:
+        return []
+    return [
+        Remark(
+            "bad",
+            "It has learned next to nothing",
+            f"The area under the precision-recall curve is {summary['regions'][AUPRC]:.3g}, and random scores have "
+            f"{chance[AUPRC]:.2g}. Look whether the picks sit on particles: pickery doctor with the same data.",
+        )
+    ]
 
 
 def _trend(epochs: Sequence[Mapping[str, float]], side: str, monitor: str, best: int, goes_on: bool) -> list[Remark]:

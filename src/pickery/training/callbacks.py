@@ -17,6 +17,9 @@ from pickery.training.history import Epoch, best_epoch, write_metrics
 from pickery.training.module import PickerModule
 from pickery.training.team import Team
 
+LOOK_EVERY = 50
+"""Minibatches between two looks whether the figures are still numbers: each waits for the device."""
+
 
 class EpochRecorder(pl.Callback):
     """Records every epoch, beside the run and in the checkpoint, and keeps the best model.
@@ -64,9 +67,18 @@ class EpochRecorder(pl.Callback):
                     f"{self._team.name}: put the run's folder (run_dir) where all machines see the same one"
                 )
 
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Look now and then whether the figures are still numbers."""
+        assert isinstance(pl_module, PickerModule)
+        if (batch_idx + 1) % LOOK_EVERY == 0:
+            self._refuse_divergence(trainer, pl_module)
+
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take the held-out figures and record the epoch."""
         assert isinstance(pl_module, PickerModule)
+        self._refuse_divergence(trainer, pl_module)
         # an epoch counts once everybody has done it: what a process that died leaves to the others may be nonsense
         self._team.exchange(trainer.current_epoch)
         train, held_out = pl_module.figures.pop(), pl_module.held_out
@@ -74,7 +86,7 @@ class EpochRecorder(pl.Callback):
         test = None if held_out is None else held_out.result(self._team.exchange)
         rate = float(trainer.optimizers[0].param_groups[0]["lr"])
         epoch = Epoch(trainer.current_epoch + 1, trainer.global_step, rate, train, test)
-        self._refuse_nonsense(epoch)
+        self._refuse_nonsense(trainer, epoch)
         self.epochs.append(epoch)
         if not self._team.leads:
             trainer.save_checkpoint(self.folder / "last.ckpt")  # the leader alone writes, but waits for all
@@ -86,14 +98,44 @@ class EpochRecorder(pl.Callback):
         write_metrics(self.folder / "metrics.csv", self.epochs)
         self._on_epoch(epoch, is_best)
 
-    def _refuse_nonsense(self, epoch: Epoch) -> None:
+    def _refuse_divergence(self, trainer: pl.Trainer, module: PickerModule) -> None:
+        found = module.broken.found()
+        if found is None:
+            return
+        name, step = found
+        lower = _slower(trainer)
+        match name:
+            case "scores" if step == 0:
+                why = "the network's first scores are not numbers, so its weights or the prepared images are not"
+                lower = "check model.pretrained, if it is given, or have the images prepared again"
+            case "scores":
+                why = "the network's scores are no longer numbers, as the steps before made its weights too large"
+            case "l2":
+                why, lower = "the L2 term is too large for a number", f"lower loss.l2={module.l2:g}"
+            case "autoencoder":
+                why = "the reconstruction term is no longer a number"
+                lower = f"lower loss.autoencoder={module.autoencoder_weight:g}, or {lower}"
+            case _:
+                term = "sum" if name == "objective" else f"{name} term"
+                why = f"the objective's {term} is no longer a number, while the scores still are (pi {module.pi:.4g})"
+        if str(trainer.precision).startswith("16"):
+            lower += f", or leave out trainer.precision={trainer.precision}, whose numbers end at 65,504"
+        raise InputError(
+            f"the training diverged at step {step + 1:,} (epoch {trainer.current_epoch + 1}): {why}: {lower}"
+            f"{self._kept()}"
+        )
+
+    def _refuse_nonsense(self, trainer: pl.Trainer, epoch: Epoch) -> None:
         broken = [name for name, value in epoch.train.items() if not abs(value) < float("inf")]
-        if broken:
-            kept = " (the best epoch before is kept)" if self.epochs else ""
+        if broken:  # and yet the objective was a number at each step
             raise InputError(
-                f"the training diverged: its {broken[0]} is not a number after epoch {epoch.number} at "
-                f"optimizer.learning_rate={epoch.learning_rate:g}; try a tenth of it{kept}"
+                f"the training diverged in epoch {epoch.number}: its {broken[0]} is not a number, as the scores of all "
+                f"regions of a minibatch are so low that none has any probability: {_slower(trainer)}{self._kept()}"
             )
+
+    def _kept(self) -> str:
+        best = best_epoch(self.epochs, self.monitor)
+        return "" if best is None else f". The best epoch before, {best.number}, is kept as model.ckpt"
 
     def state_dict(self) -> dict[str, Any]:
         """Put the epochs into the checkpoint."""
@@ -105,6 +147,11 @@ class EpochRecorder(pl.Callback):
         self.resumed_epochs = len(self.epochs)
         if self._team.leads:
             write_metrics(self.folder / "metrics.csv", self.epochs)
+
+
+def _slower(trainer: pl.Trainer) -> str:
+    rate = float(trainer.optimizers[0].param_groups[0]["lr"])
+    return f"lower optimizer.learning_rate={rate:g}, to a tenth for a beginning"
 
 
 class DirectCheckpointIO(TorchCheckpointIO):

@@ -18,7 +18,7 @@ from pickery.config.schema import TrainConfig
 from pickery.data.datamodule import LabelledMicrographs
 from pickery.errors import InputError
 from pickery.evaluation.matching import PickMetrics, pick_outcome
-from pickery.evaluation.names import PRECISION
+from pickery.evaluation.names import AUPRC, PRECISION
 from pickery.loss.prior import ObjectiveChoice
 from pickery.model.weights import load_model, save_model
 from pickery.plots.curves import plot_metrics, plot_precision
@@ -33,6 +33,8 @@ from pickery.training.history import Epoch
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+BEATS_CHANCE = 2.0
+"""Times the area of random scores below which a network has learned next to nothing."""
 WORTH_A_WORST = 3
 """Judged micrographs from which the worst is shown beside the median one."""
 
@@ -95,7 +97,8 @@ def finish_run(
     regions = evaluate(model, judged, map(micrographs.image, indices), map(micrographs.labels, indices))
     found = judged.pick_metrics
     assert found is not None
-    summary = _summary(config, data, epochs, best, regions, found, choice, provenance, tracker)
+    chance = chance_of(epochs, regions, micrographs.regions().observed)
+    summary = _summary(config, data, epochs, best, regions, found, choice, provenance, tracker) | {"chance": chance}
     save_model(
         path,
         model,
@@ -123,6 +126,28 @@ def finish_run(
     write_text(folder / "summary.json", json.dumps(summary, indent=1) + "\n")
     tracker.artifacts([folder / "summary.json"])
     return Finished(regions, found, bool(data.test), summary)
+
+
+def chance_of(epochs: Sequence[Epoch], regions: Mapping[str, float], labelled: float) -> dict[str, Any]:
+    """Hold the area under the precision-recall curve against that of scores which tell nothing.
+
+    Parameters
+    ----------
+    epochs
+        All of them: one that was good counts, even if it was not the best by what was monitored.
+    regions
+        Figures of the best epoch over all regions.
+    labelled
+        Share of the regions that are labelled as positive, which is the area that random scores have.
+
+    Returns
+    -------
+    dict
+        ``auprc``, that of chance, and ``beaten``: whether any epoch had at least `BEATS_CHANCE` times as much.
+    """
+    areas = [(epoch.test or {}).get(AUPRC, float("nan")) for epoch in epochs] + [regions[AUPRC]]
+    highest = max((area for area in areas if area == area), default=0.0)
+    return {AUPRC: labelled, "beaten": highest >= BEATS_CHANCE * labelled}
 
 
 def _summary(

@@ -15,7 +15,7 @@ from pickery.loss.penalty import l2_penalty, reconstruction_error
 from pickery.model import Picker
 from pickery.model.decoder import one_by_one
 from pickery.training.held_out import HeldOutEvaluation
-from pickery.training.running import RunningMeans, minibatch_figures
+from pickery.training.running import FirstBroken, RunningMeans, minibatch_figures
 from pickery.training.team import Team
 
 
@@ -85,6 +85,7 @@ class PickerModule(pl.LightningModule):
         self.team = team or Team()
         self._build_optimizer, self._build_schedule = optimizer, schedule
         self.figures = RunningMeans()
+        self.broken = FirstBroken()
         # the compiled twin shares the parameters and must not become a second submodule with names of its own
         features = model.features
         self._features: list[Callable[[Tensor], Tensor]] = [torch.compile(features) if compiled else features]
@@ -119,6 +120,7 @@ class PickerModule(pl.LightningModule):
         with torch.no_grad():
             figures = minibatch_figures(scores, labels, pi=self.pi, observed=self.observed, is_partial=self.is_partial)
             parts = {f"objective_{name}": value.detach() for name, value in named.items()}
+            self.broken.watch(self.global_step, {"scores": scores, **named, "objective": total})
             self.figures.add({"objective": total.detach(), **parts, **figures})
         return loss
 

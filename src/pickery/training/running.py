@@ -76,3 +76,27 @@ class RunningMeans:
         means = {name: float(value) / self._count for name, value in self._sums.items()}
         self._sums, self._count = {}, 0
         return means
+
+
+class FirstBroken:
+    """Which of some figures was the first that is not finite, and at which step; on the device until asked for."""
+
+    def __init__(self) -> None:
+        self._names: tuple[str, ...] = ()
+        self._first: Tensor | None = None
+
+    def watch(self, step: int, figures: Mapping[str, Tensor]) -> None:
+        """Look at the figures of a step, the same ones at each; of several that break at once the first is meant."""
+        broken = torch.stack([~torch.isfinite(value.detach()).all() for value in figures.values()])
+        if self._first is None:
+            self._names = tuple(figures)
+            self._first = torch.full((len(figures),), -1, dtype=torch.int64, device=broken.device)
+        self._first = torch.where((self._first < 0) & broken, step, self._first)
+
+    def found(self) -> tuple[str, int] | None:
+        """Give the figure's name and the step; None while all are finite."""
+        if self._first is None:
+            return None
+        steps = self._first.tolist()
+        earliest = min((step for step in steps if step >= 0), default=None)
+        return None if earliest is None else (self._names[steps.index(earliest)], earliest)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pickery.config.schema import TrainConfig
+from pickery.evaluation.names import AUPRC
 from pickery.training.division import TrainingData
 from pickery.training.listener import Listener
 from pickery.training.run_folder import State
@@ -84,6 +85,13 @@ def summarise(config: TrainConfig, result: FitResult, tracked_run: str | None, l
     listener.say(f"  folder     {result.folder}")
     if result.finished is not None:
         listener.say("             model.ckpt, plots/, metrics.csv, summary.json, log.txt")
+    if result.finished is not None and not result.finished.summary["chance"]["beaten"]:
+        area, chance = result.finished.regions[AUPRC], result.finished.summary["chance"][AUPRC]
+        listener.warn(
+            f"it has learned next to nothing: its area under the precision-recall curve is {area:.3g}, and random "
+            f"scores have {chance:.2g}. Look whether the picks sit on particles (pickery doctor with the same data), "
+            "then try more epochs or another optimizer.learning_rate"
+        )
     if tracked_run is not None:
         listener.say(f"  tracked    as {tracked_run} in experiment {config.tracking.experiment}")
 
