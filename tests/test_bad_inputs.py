@@ -204,7 +204,7 @@ def the_same_micrograph_in_training_and_test(tiny: TinyData) -> list[str]:
     return [f"data.test_micrographs={tiny.micrographs / 'simulated_0001.mrc'}", f"data.test_picks={tiny.picks}"]
 
 
-@says("preprocess.downsample=100 leaves 3 rows and 3 columns", "lower it")
+@says("has 3 x 3 pixels at preprocess.downsample=100, less than one crop", "downsample less")
 def downsampled_to_nothing(tiny: TinyData) -> list[str]:
     return ["preprocess.downsample=100"]
 
