@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ def fetch_model(source: str, *, root: Path, uri: str | None, into: Path, setting
     Returns
     -------
     Path
-        The model's file.
+        The model's file: there, or in the local store itself.
 
     Raises
     ------
@@ -60,7 +61,8 @@ def fetch_model(source: str, *, root: Path, uri: str | None, into: Path, setting
 
     try:
         artifacts = _artifacts_of_run(client(store), name) if kind == "runs" else _artifacts_of(client(store), name)
-        found = Path(download_artifacts(artifact_uri=artifacts, dst_path=str(into), tracking_uri=store))
+        moved = _beneath(root, *name.split("/", 1)) if kind == "runs" and uri is None else None
+        found = moved or Path(download_artifacts(artifact_uri=artifacts, dst_path=str(into), tracking_uri=store))
     except Exception as error:  # whatever a store or a server may raise
         raise InputError(
             f"{setting}={source} cannot be had from {where} ({reason(error)}): `pickery ui` shows the runs and models "
@@ -109,7 +111,8 @@ def fetch_record(source: str, name: str, *, root: Path, uri: str | None, into: P
     store = client(store_uri(root, uri))
     try:
         tags = dict(store.get_run(run_id).data.tags)
-        path = Path(store.download_artifacts(run_id, name, str(into)))
+        moved = None if uri is not None else _beneath(root, run_id, name)
+        path = moved or Path(store.download_artifacts(run_id, name, str(into)))
     except Exception as error:  # whatever a store or a server may raise
         raise InputError(
             f"{setting}={source} cannot be had from {where} ({reason(error)}): `pickery ui` shows the runs that are "
@@ -136,6 +139,11 @@ def keep_with_run(run_id: str, path: Path, *, root: Path, uri: str | None) -> st
     except Exception as error:  # whatever a store or a server may raise
         return reason(error)
     return None
+
+
+def _beneath(root: Path, run_id: str, name: str) -> Path | None:
+    """Find a run's file under the local store itself: MLflow looks where that was when the run was made."""
+    return next(root.glob(f"artifacts/*/{run_id}/artifacts/{glob.escape(name)}"), None)
 
 
 def _artifacts_of_run(store: Any, name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import secrets
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,28 @@ def reason(error: BaseException) -> str:
     while (deeper := error.__cause__ or error.__context__) is not None:
         error = deeper
     words = " ".join(str(error).split())
+    if found := re.search(r"out-of-date database schema \(found version (\w+)", words):
+        return _of_another_version(found[1])
     return words[:200] or type(error).__name__
+
+
+def _of_another_version(revision: str) -> str:
+    """Say what to do with a database whose tables another MLflow has laid out."""
+    from importlib.util import find_spec
+
+    from mlflow import __version__
+
+    spec = find_spec("mlflow.store.db_migrations")
+    places = [] if spec is None else list(spec.submodule_search_locations or [])
+    if any(list(Path(place).glob(f"versions/{revision}*.py")) for place in places):
+        return (
+            f"its database was made by an older MLflow than this one, {__version__}: copy mlflow.db aside, then "
+            "`python -m mlflow db upgrade sqlite:///PATH/TO/mlflow.db` brings it up to date"
+        )
+    return (
+        f"its database was made by a newer MLflow than this one, {__version__}, which does not know its tables: "
+        "install that MLflow, or begin another folder"
+    )
 
 
 VIEW = "pickery"
