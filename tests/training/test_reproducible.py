@@ -1,0 +1,45 @@
+"""The same versions, settings and seed give the same numbers bit for bit, whatever surrounds the process."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.conftest import TinyData
+
+pytestmark = pytest.mark.slow
+
+AROUND: dict[str, tuple[dict[str, str], list[str]]] = {
+    "another hash seed": ({"PYTHONHASHSEED": "1"}, []),
+    "another hash seed, time zone and language": (
+        {"PYTHONHASHSEED": "2", "TZ": "Asia/Tokyo", "LC_ALL": "C", "LANG": "C"},
+        [],
+    ),
+    "more processes": ({"PYTHONHASHSEED": "3"}, ["preprocess.workers=3", "sampler.workers=2"]),
+    "a store of its own": ({}, ["preprocess.store=own"]),
+    "an environment that asks for more threads": ({"OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": "2"}, []),
+}
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return dict(torch.load(folder / "model.ckpt", weights_only=True)["state_dict"])
+
+
+def test_nothing_around_a_training_changes_a_bit_of_it(tiny: TinyData, tmp_path: Path) -> None:
+    folders = []
+    for number, (name, (environment, more)) in enumerate({"as it is": ({}, []), **AROUND}.items()):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        subprocess.run(
+            [sys.executable, "-m", "pickery", "train", *tiny.overrides("run_dir=run", *more)],
+            cwd=folder, env=os.environ | environment, check=True, capture_output=True,
+        )  # fmt: skip
+        folders.append((name, folder / "run"))
+    (_, first), *others = folders
+    for name, other in others:
+        assert (other / "metrics.csv").read_text() == (first / "metrics.csv").read_text(), name
+        for key, value in weights(first).items():
+            assert torch.equal(value, weights(other)[key]), (name, key)
