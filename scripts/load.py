@@ -29,15 +29,16 @@ SAMPLE_S = 0.5
 
 @dataclass
 class Watched:
-    """A training, watched from outside: when its epochs ended, and the memory of all its processes."""
+    """A training, watched from outside: when its epochs ended, in seconds of its processors, and its memory."""
 
     epochs: list[float] = field(default_factory=list)
+    worked: list[float] = field(default_factory=list)
     memory: list[tuple[float, float]] = field(default_factory=list)
     prepared_s: float = 0.0
 
     def seconds(self, window: slice) -> float:
-        """Median seconds of the epochs of a window."""
-        return statistics.median(np.diff(self.epochs)[window])
+        """Median processor seconds of the epochs of a window: what else runs on the machine does not count."""
+        return statistics.median(np.diff(self.worked)[window])
 
     def megabytes(self, begin: float, end: float) -> float:
         """Most memory between two moments."""
@@ -76,6 +77,18 @@ def memory_of(process: psutil.Process) -> float:
     return total / 1e6
 
 
+def work_of(process: psutil.Process) -> float:
+    """Give the processor seconds of a process and its children, those that have ended included."""
+    total = 0.0
+    for one in [process, *process.children(recursive=True)]:
+        try:
+            times = one.cpu_times()
+            total += times.user + times.system + times.children_user + times.children_system
+        except psutil.Error:
+            continue
+    return total
+
+
 def watch(folder: Path, words: list[str], *, seconds: float | None = None) -> Watched:
     """Train and watch; after so many seconds of training, if stated, the training is asked to end."""
     found, begun = Watched(), time.monotonic()
@@ -88,7 +101,9 @@ def watch(folder: Path, words: list[str], *, seconds: float | None = None) -> Wa
             done = max(0, len(metrics.read_text().splitlines()) - 1) if metrics.exists() else 0
             if not found.prepared_s and (folder / "run").exists():
                 found.prepared_s = now - begun
-            found.epochs += [now] * (done - len(found.epochs))
+            new = done - len(found.epochs)
+            found.epochs += [now] * new
+            found.worked += [work_of(process)] * new
             found.memory.append((now, memory_of(process)))
             if seconds is not None and found.epochs and now - found.epochs[0] > seconds:
                 training.send_signal(signal.SIGTERM)
@@ -105,7 +120,7 @@ def early_and_late(name: str, found: Watched) -> None:
     tenth = max(1, count // 10)
     early, late = slice(1, 1 + tenth), slice(-tenth, None)
     at = found.epochs
-    print(f"| {name} | epochs | s an epoch, early | late | MB, early | late | most |")
+    print(f"| {name} | epochs | CPU s an epoch, early | late | MB, early | late | most |")
     print("|---|---|---|---|---|---|---|")
     print(
         f"| | {count} | {found.seconds(early):.2f} | {found.seconds(late):.2f} | "
