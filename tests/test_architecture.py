@@ -69,7 +69,7 @@ def test_pure_rooms_know_no_shell_and_no_configuration(room: str) -> None:
             assert not reached(path, (*HYDRA, *MLFLOW, *OPTUNA)), path
         else:
             assert not reached(path, SHELLS), path
-        assert rooms_of(path) <= {"errors", "atomic", "decimals", room, *MAY_IMPORT[room]}, path
+        assert rooms_of(path) <= {"errors", "atomic", "decimals", "memory", room, *MAY_IMPORT[room]}, path
 
 
 @pytest.mark.parametrize("room", ["preprocess", "formats", "placement", "simulation", "config"])

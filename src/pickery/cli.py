@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from pickery.config.commands import COMMANDS, python_name
 from pickery.config.errors import ConfigError
 from pickery.errors import InputError, PickeryWarning
+from pickery.memory import is_full
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -234,10 +235,10 @@ def _report(error: BaseException, command: str | None, where: str = "") -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         case OSError() if error.errno is not None:
             _say(f"{start}{_in_words(error)}")
-        case MemoryError():
-            _say(f"{start}the machine's memory is full. {_SMALLER}")
         case Exception() if type(error).__name__ == "OutOfMemoryError":
             _say(f"{start}the GPU's memory is full. {_SMALLER}")
+        case Exception() if is_full(error):
+            _say(f"{start}the machine's memory is full. {_SMALLER}")
         case _:
             print("".join(traceback.format_exception(error)).rstrip(), file=sys.stderr)
             _say(f"{start}this is a mistake in Pickery itself. Please report it with the lines above.")

@@ -1,9 +1,12 @@
-"""How this process's memory is kept for what it computes next: any room may use it, and it knows none of them."""
+"""A process's memory, kept for what it computes next, and found full: any room may use it, and it knows none."""
 
 from __future__ import annotations
 
 import ctypes
 import sys
+
+# as torch words it on a CPU, where it raises nothing of its own kind
+_FULL = ("can't allocate memory", "not enough memory", "could not create a memory object", "_ALLOC_FAILED")
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt(3)
 _LARGEST_KEPT_BYTES = 1 << 30
@@ -21,3 +24,10 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(_MMAP_THRESHOLD, _LARGEST_KEPT_BYTES)
         mallopt(_TRIM_THRESHOLD, -1)
+
+
+def is_full(error: BaseException) -> bool:
+    """Say whether an error means that memory ran out, a GPU's or the machine's."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _FULL)

@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 import traceback
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,8 +20,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pickery.errors import InputError
-from pickery.memory import keep_freed_memory
+from pickery.errors import InputError, PickeryWarning
+from pickery.memory import is_full, keep_freed_memory
 from pickery.model import Picker
 from pickery.model.weights import LoadedWeights
 from pickery.picking.candidates import CandidateFolder, Candidates
@@ -29,7 +30,8 @@ from pickery.picking.work import Task, pick_micrograph
 from pickery.sharing import gpu_of, usable_cores
 
 Outcome = Candidates | str
-Answer = tuple[int, Outcome | BaseException]
+Answer = tuple[int, Outcome | BaseException, list[str]]
+"""Of a micrograph's number: what came of it, and what should be known besides."""
 
 _LOWER = "lower picking.workers or picking.tile, or raise picking.downsample"
 ENDING_S = 5.0
@@ -135,7 +137,9 @@ class _Crew:
         while self._busy:
             for ready in wait(list(self._busy)):
                 assert isinstance(ready, Connection)
-                number, outcome = self._answer(ready)
+                number, outcome, told = self._answer(ready)
+                for text in told:
+                    warnings.warn(text, PickeryWarning, stacklevel=2)
                 if isinstance(outcome, BaseException):
                     raise outcome
                 self._give(ready)
@@ -214,19 +218,40 @@ def _work(
             task: Task = connection.recv()
         except EOFError:
             return
-        connection.send((task.number, _outcome(network, task, device)))
+        with _warnings_kept() as told:
+            outcome = _outcome(network, task, device)
+        connection.send((task.number, outcome, told))
+
+
+@contextmanager
+def _warnings_kept() -> Iterator[list[str]]:
+    """Keep Pickery's warnings for whoever shows them."""
+    kept: list[str] = []
+    shown = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *rest: Any, **named: Any) -> None:
+        if issubclass(category, PickeryWarning):
+            kept.append(str(message))
+        else:
+            shown(message, category, *rest, **named)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", PickeryWarning)
+        warnings.showwarning = show
+        yield kept
 
 
 def _outcome(network: Picker, task: Task, device: torch.device) -> Outcome | BaseException:
     try:
         return pick_micrograph(network, task, device)
-    except MemoryError:
-        return InputError(f"Memory ran out on {task.micrograph}: {_LOWER}.")
     except torch.OutOfMemoryError:
         return InputError(f"The GPU's memory ran out on {task.micrograph}: {_LOWER}.")
     except (InputError, OSError) as error:
         return error
-    except Exception:  # whatever it is, its traceback would be lost on the way
+    except Exception as error:
+        if is_full(error):
+            return InputError(f"Memory ran out on {task.micrograph}: {_LOWER}.")
+        # whatever it is, its traceback would be lost on the way
         return RuntimeError(f"in a worker process:\n{traceback.format_exc()}")
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pickery.errors import InputError
+from pickery.memory import is_full
 from pickery.training.followers import ENDED_ELSEWHERE
 
 if TYPE_CHECKING:
@@ -135,10 +136,10 @@ def _follow(words: bytes, meeting: Meeting, *, local_rank: int) -> None:
 def _words_of(error: BaseException) -> str:
     if isinstance(error, (InputError, OSError)):
         return str(error)
-    if isinstance(error, MemoryError):
-        return "the machine's memory is full: fewer trainer.devices or a smaller sampler.minibatch_size need less of it"
     if type(error).__name__ == "OutOfMemoryError":
         return "the GPU's memory is full: a smaller sampler.minibatch_size needs less of it"
+    if is_full(error):
+        return "the machine's memory is full: fewer trainer.devices or a smaller sampler.minibatch_size need less of it"
     return traceback.format_exc()
 
 
