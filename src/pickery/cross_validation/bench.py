@@ -6,7 +6,7 @@ import json
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from pickery.cross_validation.results.table import Table
 from pickery.cross_validation.shelf import Shelf, check_all
 from pickery.cross_validation.standings import outcomes
 from pickery.cross_validation.study.points import PointStudy
-from pickery.cross_validation.study.presence import is_alive
+from pickery.cross_validation.study.presence import is_alive, present
 from pickery.errors import InputError
 from pickery.evaluation.names import METRICS
 from pickery.tracking import Tracker, open_tracker
@@ -32,6 +32,7 @@ from pickery.training.listener import Listener, Silence
 from pickery.training.run import engine_version, tracking_options, write_config
 from pickery.training.run_folder import (
     RECORD,
+    Record,
     default_folder,
     identity,
     make_folder,
@@ -163,14 +164,14 @@ def set_up(config: CrossValidateConfig, listener: Listener) -> Bench:
     if _holds_a_training(path):
         raise InputError(f"run_dir={path} holds a training and no cross-validation: give another folder")
     with FileLock(path / LOCK):
-        parent = None
+        record = Record()
         if (path / RECORD).exists():
-            parent = read_record(path, decides)
+            record = read_record(path, decides)
         else:
-            write_record(path, decides, None)
+            write_record(path, decides, record)
         if not (path / "config.yaml").exists():
             write_config(config, path)
-        bench = _open(config, grid, path, shelf, pretrained, parent)
+        bench = _open(config, grid, path, shelf, pretrained, record.tracked_run)
         bench.study.enqueue(grid.points())
         if config.cross_validation.retry:
             for point in bench.study.retry_failed():
@@ -180,7 +181,7 @@ def set_up(config: CrossValidateConfig, listener: Listener) -> Bench:
         if not bench.finished:
             (path / SUMMARY).unlink(missing_ok=True)  # failed trainings are tried again
             if config.tracking.enabled:
-                _begin_parent(bench, decides, listener)
+                _begin_parent(bench, decides, record, listener)
     return bench
 
 
@@ -223,21 +224,33 @@ def _mark(path: Path) -> str:
     return file.read_text()
 
 
-def _begin_parent(bench: Bench, decides: dict[str, Any], listener: Listener) -> None:
+def _begin_parent(bench: Bench, decides: dict[str, Any], record: Record, listener: Listener) -> None:
     """Begin the tracked run of the whole, or go on with it."""
-    from pickery.config.load import flat
-
-    config, grid = bench.config, bench.grid
+    config = bench.config
     tracker = open_tracker(
         **(tracking_options(config) | {"system_metrics": False}),
         run_name=config.tracking.run_name or bench.path.name,
         run_id=bench.parent,
+        key=record.tracking_key,
         warn=listener.warn,
     )
     bench._tracker = tracker
+    try:
+        _introduce(bench, tracker, decides, record)
+    except KeyboardInterrupt:
+        if not present(bench.path):  # else others go on
+            tracker.finish("KILLED")
+        raise
+
+
+def _introduce(bench: Bench, tracker: Tracker, decides: dict[str, Any], record: Record) -> None:
+    """Write down the tracked run of the whole, and tell it what it is."""
+    from pickery.config.load import flat
+
+    config, grid = bench.config, bench.grid
     if tracker.run_id not in (None, bench.parent):
         bench.parent = tracker.run_id
-        write_record(bench.path, decides, bench.parent)
+        write_record(bench.path, decides, replace(record, tracked_run=bench.parent))
         write_config(config, bench.path)  # both speak of this process's folder
     # again and again: whoever began it may have been killed before this; what is known stays as it is
     # what is varied has no one value

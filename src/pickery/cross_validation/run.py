@@ -73,12 +73,12 @@ def cross_validate(config: CrossValidateConfig, audience: Audience) -> CrossVali
         audience.say("this cross-validation is finished: nothing to do")
         say_end(bench, bench.table(), summary, audience)
         return CrossValidation(bench.path, bench.table(), summary, was_finished=True)
-    audience.keep_log(bench.path / "log.txt")
-    if config.cross_validation.worker:  # number 0 says what it is about, once for all on the same terminal
-        audience.say(f"worker {config.cross_validation.worker} works in {bench.path}")
-    else:
-        introduce(bench, bench.table(), audience)
     try:
+        audience.keep_log(bench.path / "log.txt")
+        if config.cross_validation.worker:  # number 0 says what it is about, once for all on the same terminal
+            audience.say(f"worker {config.cross_validation.worker} works in {bench.path}")
+        else:
+            introduce(bench, bench.table(), audience)
         with Presence(bench.path) as presence:
             # a training that was killed with the command before this one is not a training that kills its worker
             for study in (bench.study, bench.finals):

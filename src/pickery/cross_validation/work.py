@@ -18,10 +18,9 @@ from pickery.cross_validation.study.points import Claim, PointStudy
 from pickery.cross_validation.study.presence import Presence
 from pickery.cross_validation.watch import Watch
 from pickery.errors import InputError
-from pickery.tracking import open_tracker
 from pickery.training.history import Epoch
 from pickery.training.listener import RunLog, Silence, epoch_line, epoch_title, warnings_to
-from pickery.training.run import Run, end_tracked, run_training, tracking_options
+from pickery.training.run import Run, run_training
 
 LOOK_AGAIN_S = 0.5
 OCCUPIED_S = 2.0
@@ -175,22 +174,16 @@ def _train(bench: Bench, point: Point, listener: PointListener) -> Run:
     stop_after = None
     if point.fold != FINAL and point.rung + 1 < len(bench.ladder):
         stop_after = bench.ladder[point.rung].epochs
-    tracked_as: dict[str, Any] = {"run_name": bench.grid.run_name(point), "parent": bench.parent}
-    run = run_training(
+    return run_training(
         config,
         bench.shelf.data(config, listener),
         bench.pretrained,
         listener,
-        **tracked_as,
+        run_name=bench.grid.run_name(point),
+        parent=bench.parent,
         tags=tags | {"cross_validation": bench.path.name, "cross_validation.fold": fold},
         stop_after=stop_after,
     )
-    if run.found == "finished" and run.tracked_run is not None:
-        # whoever finished it may have been killed before it said so
-        options = tracking_options(config) | {"system_metrics": False}
-        tracker = open_tracker(**options, **tracked_as, run_id=run.tracked_run, warn=listener.warn)
-        end_tracked(tracker, "FINISHED", run.path)
-    return run
 
 
 def result_of(run: Run, monitor: str) -> tuple[float, Mapping[str, Any]]:

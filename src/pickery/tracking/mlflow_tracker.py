@@ -12,6 +12,7 @@ from pickery.tracking.store import client, create_store, reason, store_uri
 from pickery.tracking.tracker import Status, Tracker
 from pickery.tracking.uninterrupted import uninterrupted
 
+KEY_TAG, STEP_TAG = "pickery.key", "pickery.step"
 RETRY_AFTER_S = 60.0  # a server that hangs costs twenty seconds each time it is asked
 
 
@@ -33,6 +34,9 @@ class MLflowTracker(Tracker):
         The run's name.
     run_id
         An earlier run to go on with; a new one is begun if it is gone.
+    key
+        A word that marks the run. Without ``run_id``, a run that bears it is gone on with: whoever began it was killed
+        before it could write down the identifier.
     parent
         The run that a new one is part of: the UI shows it beneath.
     system_metrics
@@ -49,6 +53,7 @@ class MLflowTracker(Tracker):
         experiment: str,
         run_name: str,
         run_id: str | None,
+        key: str | None = None,
         parent: str | None = None,
         system_metrics: bool,
         warn: Callable[[str], None],
@@ -56,7 +61,7 @@ class MLflowTracker(Tracker):
         self._uri = store_uri(root, uri)
         self._root = None if uri is not None else root.resolve()
         self._experiment, self._run_name, self.run_id = experiment, run_name, run_id
-        self._parent = parent
+        self._parent, self._key = parent, key
         self._warn = warn
         self._warned = False
         self._pending: list[Callable[[], None]] = [self._open]
@@ -71,9 +76,13 @@ class MLflowTracker(Tracker):
                 raise
             except Exception:  # such as a full disk in SQLite's words
                 pass  # `_open` meets the same trouble, tells of it and is tried again
-        self._flush()
-        if system_metrics:
-            self._do(self._watch)
+        try:
+            self._flush()
+            if system_metrics:
+                self._do(self._watch)
+        except KeyboardInterrupt:  # nobody else has this tracker yet, to say so
+            self.finish("KILLED")
+            raise
 
     def _do(self, action: Callable[[], None], *, last: bool = False) -> None:
         self._pending.append(action)
@@ -113,12 +122,23 @@ class MLflowTracker(Tracker):
             if experiment.lifecycle_stage != "active":
                 raise InputError(f"the experiment {self._experiment!r} was deleted: set tracking.experiment to another")
             self._experiment_id = experiment.experiment_id
+        if self.run_id is None:
+            self.run_id = self._of_key()
         if self.run_id is not None and self._known(self.run_id):
             self._store.update_run(self.run_id, status="RUNNING")
         else:
-            tags = None if self._parent is None else {"mlflow.parentRunId": self._parent}
+            tags = {} if self._parent is None else {"mlflow.parentRunId": self._parent}
+            if self._key is not None:
+                tags[KEY_TAG] = self._key
             run = self._store.create_run(self._experiment_id, run_name=self._run_name, tags=tags)
             self.run_id = run.info.run_id
+
+    def _of_key(self) -> str | None:
+        """Give the run that bears the key, if there is one."""
+        if self._key is None:
+            return None
+        found = self._store.search_runs([self._experiment_id], f"tags.`{KEY_TAG}` = '{self._key}'", max_results=1)
+        return found[0].info.run_id if found else None
 
     def _watch(self) -> None:
         import mlflow
@@ -222,19 +242,31 @@ class MLflowTracker(Tracker):
             from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Metric
 
             self._store.log_artifact(self.run_id, str(path), artifact_path="model")
-            logged = self._store.create_logged_model(
-                self._experiment_id, name=name, source_run_id=self.run_id, model_type="pickery"
-            )
+            logged = self._logged(name, step)
+            if logged is None:
+                logged = self._store.create_logged_model(
+                    self._experiment_id,
+                    name=name,
+                    source_run_id=self.run_id,
+                    model_type="pickery",
+                    tags={STEP_TAG: str(step)},
+                )
             self._store.log_model_artifact(logged.model_id, str(path))
             self._store.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
             self._store.log_outputs(self.run_id, models=[LoggedModelOutput(logged.model_id, step)])
             rows = [Metric(key, value, now, step, model_id=logged.model_id) for key, value in taken.items()]
-            self._store.log_batch(self.run_id, metrics=rows)
+            if not logged.metrics:
+                self._store.log_batch(self.run_id, metrics=rows)
 
         self._do(act)
 
-    def finish(self, status: Status) -> None:
-        """End the run with its true status; tell what could not be delivered."""
+    def _logged(self, name: str, step: int) -> Any:
+        """Give the model that was logged of a step before a kill or a trouble in the middle of it, if any."""
+        models = self._store.search_logged_models([self._experiment_id], f"source_run_id = '{self.run_id}'")
+        return next((one for one in models if one.name == name and one.tags.get(STEP_TAG) == str(step)), None)
+
+    def finish(self, status: Status) -> bool:
+        """End the run with its true status; tell what could not be delivered, and give whether all was."""
         if self._monitor is not None:
             self._monitor.finish()
             self._monitor = None
@@ -244,3 +276,4 @@ class MLflowTracker(Tracker):
                 f"the tracking store {self._uri} still does not answer: {len(self._pending)} records of this run did "
                 "not reach it; the run's folder holds them all"
             )
+        return not self._pending

@@ -42,5 +42,6 @@ class Tracker:
     def model(self, path: Path, *, name: str, step: int, metrics: Mapping[str, float]) -> None:
         """Keep the run's model, as a logged model with its figures."""
 
-    def finish(self, status: Status) -> None:
-        """End the run."""
+    def finish(self, status: Status) -> bool:
+        """End the run; gives whether all that it told was kept."""
+        return True

@@ -111,15 +111,11 @@ def finish_run(
     plots = _plots(folder / "plots", config, data, epochs, best, found, judged, micrographs)
     write_micrographs(folder / "micrographs.csv", data)
 
-    tracker.metrics(
-        {
-            f"best/{name}": value
-            for name, value in (regions | summary["picks"]).items()
-            if isinstance(value, (int, float))
-        }
-        | {"best/epoch": best.number},
-        step=best.number,
-    )
+    figures = {name: value for name, value in (regions | summary["picks"]).items() if isinstance(value, (int, float))}
+    if best.number not in tracker.steps("best/epoch"):  # whoever told it may have been killed before it was finished
+        tracker.metrics(
+            {f"best/{name}": value for name, value in figures.items()} | {"best/epoch": best.number}, step=best.number
+        )
     tracker.artifacts(plots, "plots")
     tracker.artifacts([folder / name for name in ("metrics.csv", "micrographs.csv")])
     tracker.model(path, name=config.model.architecture, step=best.number, metrics=regions)

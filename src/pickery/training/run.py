@@ -20,7 +20,7 @@ from pickery.training.division import TrainingData, gather
 from pickery.training.earlier import differences
 from pickery.training.inputs import simulated_data
 from pickery.training.listener import Listener
-from pickery.training.run_folder import RunFolder, State, default_folder, identity
+from pickery.training.run_folder import RunFolder, State, default_folder, identity, new_key
 from pickery.training.sizes import provisional
 
 if TYPE_CHECKING:
@@ -121,28 +121,31 @@ def run_training(
     path = Path(config.run_dir) if config.run_dir is not None else default_folder("train", config, decides, *named)
     folder = RunFolder.open(path, decides, epochs=config.trainer.epochs, given=config.run_dir is not None)
     try:
-        if folder.state == "finished":
-            words.say_finished(path, folder.epochs_done, config, listener)
-            return Run(folder.path, folder.state, None, folder.tracked_run)
-        listener.keep_log(folder.path / "log.txt")
-        folder.write()  # the relative names in the settings count from this process's folder
-        write_config(config, folder.path)
-        words.introduce(config, data, folder.path, folder.state, listener)
-        for text in differences(config, data.fingerprint, package_versions()):
-            listener.warn(text)
-        listener.working("opening the tracking store")
         opening = {
             **tracking_options(config),
             "run_name": run_name or config.tracking.run_name or folder.path.name,
             "parent": parent,
             "warn": listener.warn,
         }
+        if folder.state == "finished":
+            words.say_finished(path, folder.epochs_done, config, listener)
+            _tell_end(config, folder, opening)
+            return Run(folder.path, folder.state, None, folder.tracked_run)
+        listener.keep_log(folder.path / "log.txt")
+        folder.tracked_to_end = False
+        folder.write()  # the relative names in the settings count from this process's folder
+        write_config(config, folder.path)
+        words.introduce(config, data, folder.path, folder.state, listener)
+        for text in differences(config, data.fingerprint, package_versions()):
+            listener.warn(text)
+        listener.working("opening the tracking store")
         begun = folder.tracked_run
         if begun is not None and engine is not None:
             # killed without a word; its figures are of a training that is not gone on with, and stay as they are
             open_tracker(**opening | {"system_metrics": False}, run_id=begun).finish("KILLED")
-            begun = None
-        tracker = open_tracker(**opening, run_id=begun)
+            begun, folder.tracking_key = None, new_key()
+            folder.write()
+        tracker = open_tracker(**opening, run_id=begun, key=folder.tracking_key)
         result = _train(config, data, folder, tracker, listener, tags or {}, stop_after, meeting)
         return Run(folder.path, folder.state, result, tracker.run_id)
     finally:
@@ -183,12 +186,29 @@ def tracking_options(config: TrainConfig) -> dict[str, Any]:
     }
 
 
-def end_tracked(tracker: Tracker, status: Status, folder: Path) -> None:
-    """End a tracked run, its log kept with it."""
+def end_tracked(tracker: Tracker, status: Status, folder: Path) -> bool:
+    """End a tracked run, its log kept with it; gives whether the store has all of it."""
     log = folder / "log.txt"
     if log.exists():
         tracker.artifacts([log])
-    tracker.finish(status)
+    return tracker.finish(status)
+
+
+def _tell_end(config: TrainConfig, folder: RunFolder, opening: Mapping[str, Any]) -> None:
+    """Tell a finished run's tracked run that it is, where whoever finished it was killed before it could."""
+    if folder.tracked_to_end or folder.tracked_run is None or not config.tracking.enabled:
+        return
+    tracker = open_tracker(**{**opening, "system_metrics": False}, run_id=folder.tracked_run, key=folder.tracking_key)
+    tracker.artifacts([folder.path / "summary.json"])
+    _ended(folder, end_tracked(tracker, "FINISHED", folder.path))
+
+
+def _ended(folder: RunFolder, told: bool) -> None:
+    """Record that the tracked run knows its end, if it does."""
+    if told:
+        folder.tracked_to_end = True
+        with suppress(OSError):  # then it is told once more, should anybody ask again
+            folder.write()
 
 
 def _train(
@@ -233,13 +253,15 @@ def _train(
         raise
     listener.rest()
     words.summarise(config, result, tracker.run_id, listener)
-    end_tracked(tracker, "FINISHED", path)
+    told = end_tracked(tracker, "FINISHED", path)
+    folder.tracked_run = tracker.run_id  # a store that was away at first has given it only now
+    _ended(folder, told)
     return result
 
 
 def _leave_tracked(config: TrainConfig, folder: RunFolder) -> None:
     """Let a training that will not be gone on with be tracked as another run when it begins anew."""
     if config.engine.name != "native":
-        folder.tracked_run = None
+        folder.tracked_run, folder.tracking_key = None, new_key()
         with suppress(OSError):  # what went wrong before is to be told, not this
             folder.write()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import secrets
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -136,6 +137,31 @@ def data_name(settings: DataGroup) -> str:
     return re.sub(r"[^A-Za-z0-9_]+", "_", named[-1] if named else "data").strip("_")[:40] or "data"
 
 
+def new_key() -> str:
+    """Give a word that no other run has."""
+    return secrets.token_hex(8)
+
+
+@dataclass(frozen=True)
+class Record:
+    """How the run in a folder is tracked.
+
+    Attributes
+    ----------
+    tracked_run
+        The tracked run's identifier; None while none is known.
+    tracking_key
+        What the tracked run is marked with. It is written here before the tracked run is made, and the identifier after
+        it: of one that was killed in between the key tells which is its tracked run.
+    tracked_to_end
+        Whether the tracked run was told its end.
+    """
+
+    tracked_run: str | None = None
+    tracking_key: str = field(default_factory=new_key)
+    tracked_to_end: bool = False
+
+
 @dataclass
 class RunFolder:
     """A run's folder, held under a lock by the process that trains in it.
@@ -148,6 +174,10 @@ class RunFolder:
         ``new``; ``interrupted``, to be resumed; ``finished``; ``longer``: finished, but fewer epochs than now asked.
     tracked_run
         The tracked run's identifier, if one was begun.
+    tracking_key
+        By which the tracked run is found if its identifier was never written here.
+    tracked_to_end
+        Whether the tracked run was told its end.
     epochs_done
         Epochs of the finished run.
     """
@@ -156,6 +186,8 @@ class RunFolder:
     state: State
     decides: Mapping[str, Any]
     tracked_run: str | None = None
+    tracking_key: str = field(default_factory=new_key)
+    tracked_to_end: bool = False
     epochs_done: int = 0
     _lock: ExitStack = field(default_factory=ExitStack, repr=False)
 
@@ -207,18 +239,19 @@ class RunFolder:
     @classmethod
     def _found(cls, path: Path, decides: Mapping[str, Any], epochs: int, lock: ExitStack) -> Self:
         summary, done = path / "summary.json", 0
-        tracked = read_record(path, decides)
+        record = read_record(path, decides)
         if summary.exists():
             try:
                 done = int(json.loads(summary.read_text(encoding="utf-8"))["epochs"])
             except (ValueError, KeyError, TypeError) as error:
                 raise damaged(path, summary) from error
         state: State = "interrupted" if not done else "finished" if done >= epochs else "longer"
-        return cls(path, state, decides, tracked, done, lock)
+        return cls(path, state, decides, record.tracked_run, record.tracking_key, record.tracked_to_end, done, lock)
 
     def write(self) -> None:
         """Record what the run is."""
-        write_record(self.path, self.decides, self.tracked_run)
+        record = Record(self.tracked_run, self.tracking_key, self.tracked_to_end)
+        write_record(self.path, self.decides, record)
 
     def close(self) -> None:
         """Let go of the lock."""
@@ -246,14 +279,14 @@ def _not_writable(path: Path, error: OSError, *, given: bool) -> InputError:
     return InputError(f"{setting} cannot be written ({error.strerror or error}): give another run_dir")
 
 
-def write_record(path: Path, decides: Mapping[str, Any], tracked_run: str | None) -> None:
+def write_record(path: Path, decides: Mapping[str, Any], record: Record) -> None:
     """Record in a run's folder what the run is."""
-    record = {"decides": decides, "tracked_run": tracked_run, "began_in": str(Path.cwd())}
-    write_text(path / RECORD, json.dumps(record, indent=1) + "\n")
+    written = {"decides": decides, **asdict(record), "began_in": str(Path.cwd())}
+    write_text(path / RECORD, json.dumps(written, indent=1) + "\n")
 
 
-def read_record(path: Path, decides: Mapping[str, Any]) -> str | None:
-    """Give the tracked run of the run that is in a folder, once it is known to be the same run.
+def read_record(path: Path, decides: Mapping[str, Any]) -> Record:
+    """Give how the run is tracked that is in a folder, once it is known to be the same run.
 
     Raises
     ------
@@ -263,6 +296,8 @@ def read_record(path: Path, decides: Mapping[str, Any]) -> str | None:
     try:
         written = json.loads((path / RECORD).read_text(encoding="utf-8"))
         earlier, tracked = dict(written["decides"]), written["tracked_run"]
+        # earlier versions had no key, and told the end to all that they finished
+        key, to_end = str(written.get("tracking_key") or new_key()), bool(written.get("tracked_to_end", True))
     except (ValueError, KeyError, TypeError) as error:
         raise damaged(path, path / RECORD) from error
     now = json.loads(json.dumps(decides))
@@ -270,7 +305,7 @@ def read_record(path: Path, decides: Mapping[str, Any]) -> str | None:
     for name in sorted(set(earlier) | set(now), key=lambda name: (name == "data", name)):
         if earlier.get(name) != now.get(name):
             raise InputError(_difference(path, name, earlier.get(name), now.get(name)))
-    return None if tracked is None else str(tracked)
+    return Record(None if tracked is None else str(tracked), key, to_end)
 
 
 def damaged(folder: Path, file: Path) -> InputError:
