@@ -151,7 +151,7 @@ def _make_room(images: Path, values: int, store: Path) -> None:
     free = disk_usage(images.parent).free
     if free < values * VALUE_BYTES:
         raise InputError(
-            f"The prepared micrographs need {values * VALUE_BYTES / 1e9:.1f} GB and {store} has {free / 1e9:.1f} GB "
+            f"The prepared micrographs need {values * VALUE_BYTES / 1e6:,.1f} MB and {store} has {free / 1e6:,.1f} MB "
             f"free: make room there, or choose another folder with preprocess.store=FOLDER."
         )
     with images.open("wb") as file:

@@ -1,0 +1,48 @@
+"""What the tests of faults share: launchers of programs, and an undisturbed run to hold the others against."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from tests.conftest import TinyData
+from tests.faults.programs import Launcher
+from tests.faults.torture import Victim, Whole
+
+NAMESPACE = ("unshare", "--user", "--map-root-user", "--mount")
+
+
+@pytest.fixture(scope="session")
+def launcher() -> Iterator[Launcher]:
+    launcher = Launcher()
+    yield launcher
+    launcher.end()
+
+
+@pytest.fixture(scope="session")
+def with_disks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
+    """Give a launcher that may mount disks of any size, which nobody but it and its programs sees."""
+    if not sys.platform.startswith("linux") or shutil.which("unshare") is None:
+        pytest.skip("disks of a size of their own need Linux's unshare")
+    probe = tmp_path_factory.mktemp("probe")
+    tried = subprocess.run(
+        [*NAMESPACE, "mount", "-t", "tmpfs", "-o", "size=1m", "disk", str(probe)], capture_output=True, text=True
+    )
+    if tried.returncode:
+        pytest.skip(f"disks of a size of their own are not permitted here: {tried.stderr.strip()}")
+    launcher = Launcher(NAMESPACE)
+    yield launcher
+    launcher.end()
+
+
+@pytest.fixture(scope="session")
+def training(launcher: Launcher, tiny: TinyData) -> Victim:
+    return Victim(launcher, "train", tiny.folder)
+
+
+@pytest.fixture(scope="session")
+def whole(training: Victim, tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    """Give a training that nothing befell."""
+    return training.undisturbed(tmp_path_factory.mktemp("undisturbed") / "whole")
