@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, TextIO
@@ -98,10 +98,8 @@ class RunLog:
         """Keep all lines, those written so far included, at the end of this file."""
         self.close()
         self._file = path.open("a", encoding="utf-8")
-        for line in self._unwritten:
-            self._file.write(line)
+        self._put("".join(self._unwritten))
         self._unwritten.clear()
-        self._file.flush()
 
     def write(self, text: str) -> None:
         """Write lines."""
@@ -109,7 +107,11 @@ class RunLog:
         lines = "".join(f"{stamp} {line}\n" for line in text.splitlines())
         if self._file is None:
             self._unwritten.append(lines)
-            return
+        else:
+            self._put(lines)
+
+    def _put(self, lines: str) -> None:
+        assert self._file is not None
         try:
             self._file.write(lines)
             self._file.flush()
@@ -120,7 +122,8 @@ class RunLog:
     def close(self) -> None:
         """Let go of the file."""
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):  # of the lines that it could not write it would complain once more
+                self._file.close()
             self._file = None
 
 
