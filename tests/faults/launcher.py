@@ -61,6 +61,12 @@ def unmount(folder: str) -> None:
     subprocess.run(["umount", "--lazy", folder], check=True)
 
 
+def read_only(folder: str) -> None:
+    """Let nothing be written in a folder any more, but to files that are open."""
+    subprocess.run(["mount", "--bind", folder, folder], check=True)
+    subprocess.run(["mount", "-o", "remount,bind,ro", folder], check=True)
+
+
 def copy(source: str, target: str) -> None:
     """Copy what is on a disk that only this process and its children see."""
     shutil.copytree(source, target)
@@ -72,10 +78,11 @@ def free(folder: str) -> int:
 
 
 def tracked(root: str) -> list[dict[str, Any]]:
-    """Give all tracked runs, with the history of each metric, as MLflow's own client reads them."""
+    """Give all tracked runs of a folder or a server, with the history of each metric, as MLflow's client reads them."""
     from mlflow import MlflowClient
 
-    client = MlflowClient(tracking_uri=f"sqlite:///{Path(root).resolve() / 'mlflow.db'}")
+    uri = root if root.startswith("http") else f"sqlite:///{Path(root).resolve() / 'mlflow.db'}"
+    client = MlflowClient(tracking_uri=uri)
     experiment = client.get_experiment_by_name("pickery")
     if experiment is None:
         return []
@@ -134,7 +141,7 @@ def main() -> None:
     for name in PRELOADED:
         importlib.import_module(name)
     print("ready", file=answers, flush=True)
-    here = {"start": start, "poll": poll, "mount": mount, "unmount": unmount}
+    here = {"start": start, "poll": poll, "mount": mount, "unmount": unmount, "read_only": read_only}
     elsewhere = {"copy": copy, "free": free, "tracked": tracked}
     for line in iter(sys.stdin.readline, ""):
         name, *given = json.loads(line)

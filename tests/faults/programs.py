@@ -77,6 +77,10 @@ class Launcher:
         """Take the disk away again, with all that is on it."""
         self.ask("unmount", str(folder))
 
+    def read_only(self, folder: Path) -> None:
+        """Let nothing be written in a folder any more, but to files that are open; `unmount` ends that."""
+        self.ask("read_only", str(folder))
+
     def end(self) -> None:
         """Let it go."""
         self._process.communicate()
@@ -191,9 +195,9 @@ class TrackedRun:
     models: list[str]
 
 
-def tracked_runs(launcher: Launcher, root: Path) -> list[TrackedRun]:
-    """Give all tracked runs of a store; none where there is no store yet."""
-    if not (root / "mlflow.db").exists():
+def tracked_runs(launcher: Launcher, root: Path | str) -> list[TrackedRun]:
+    """Give all tracked runs of a folder or a server; none where there is no store yet."""
+    if isinstance(root, Path) and not (root / "mlflow.db").exists():
         return []
     return [
         TrackedRun(**one | {"history": {name: [(step, value) for step, value in rows] for name, rows in hist.items()}})
@@ -206,6 +210,24 @@ def tracked_run_of(run: Path) -> str | None:
     """Give the number of a folder's tracked run."""
     record = run / "run.json"
     return json.loads(record.read_text())["tracked_run"] if record.exists() else None
+
+
+def epochs_of(run: Path) -> int:
+    """Count the epochs that a training has done."""
+    table = run / "metrics.csv"
+    return max(0, len(table.read_text().splitlines()) - 1) if table.exists() else 0
+
+
+def assert_tracked_whole(one: TrackedRun, run: Path) -> None:
+    """Hold a tracked run against its folder: finished, with every figure once, its plots and its model."""
+    assert one.status == "FINISHED"
+    assert one.ended
+    assert not doubles_and_gaps(one, run / "metrics.csv")
+    assert {"config.yaml", "log.txt", "metrics.csv", "micrographs.csv", "model", "plots", "summary.json"} <= set(
+        one.artifacts
+    )
+    assert one.models.count("READY") == 1
+    assert one.params["model.units"] == "4"
 
 
 def doubles_and_gaps(one: TrackedRun, metrics_csv: Path) -> list[str]:

@@ -76,16 +76,21 @@ class Victim:
         ``train`` or ``cross-validate``.
     data
         Folder with ``micrographs`` and ``picks.txt``.
+
+    Attributes
+    ----------
+    words
+        The command line; all that it writes goes to the folder in which it is started.
     """
 
     def __init__(self, launcher: Launcher, command: str, data: Path) -> None:
         self._launcher, self.command = launcher, command
         own = {"data.micrographs": data / "micrographs", "data.picks": data / "picks.txt"}
-        self._words = words_of(command, COMMANDS[command] | own)
+        self.words = words_of(command, COMMANDS[command] | own)
 
     def start(self, place: Path) -> Program:
         """Start it, or go on with it, in a folder."""
-        return self._launcher.start(self._words, place, fault=SMALL_POOL)
+        return self._launcher.start(self.words, place, fault=SMALL_POOL)
 
     def undisturbed(self, place: Path) -> Whole:
         """Let it come to its end."""

@@ -81,7 +81,7 @@ def train_with_topaz(
     provenance = describe(config, data, choice) | {
         "engine": {"name": "topaz", "version": program.version, "taken_for": program.name, "pi_given": pi}
     }
-    introduce(config, data, choice, tracker, provenance)
+    introduce(config, data, tracker, provenance)
     tracker.tags({"engine_version": program.version, "engine_pi": f"{pi:.6g}"})
     listener.say(f"trained by {program.name}, {program.path}")
 

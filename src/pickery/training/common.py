@@ -144,9 +144,7 @@ def begin(config: TrainConfig, data: TrainingData, listener: Listener) -> Beginn
     return Beginning(train, test, regions, model, choice, pick_level(config, data))
 
 
-def introduce(
-    config: TrainConfig, data: TrainingData, choice: ObjectiveChoice, tracker: Tracker, provenance: Mapping[str, Any]
-) -> None:
+def introduce(config: TrainConfig, data: TrainingData, tracker: Tracker, provenance: Mapping[str, Any]) -> None:
     """Tell the tracked run what it is: settings, versions, data."""
     tracker.parameters(flat(config))
     tracker.tags(
@@ -154,15 +152,15 @@ def introduce(
             "mlflow.source.name": "pickery train",
             "mlflow.source.type": "LOCAL",
             "engine": config.engine.name,
-            "objective_asked": choice.asked,
-            "objective_used": choice.used,
+            "objective_asked": provenance["objective_asked"],
+            "objective_used": provenance["objective_used"],
             "data_fingerprint": data.fingerprint,
             "epochs": str(config.trainer.epochs),
             "device": str(provenance["device"]),
             "devices": str(provenance["devices"]),
             "threads": str(provenance["threads"]),
-            "pi": f"{choice.pi:.6g}",
-            "observed": f"{choice.observed:.6g}",
+            "pi": f"{provenance['pi']:.6g}",
+            "observed": f"{provenance['observed']:.6g}",
         }
         | ({"chosen": "; ".join(data.remarks)} if data.remarks else {})
         | {f"version.{name}": number for name, number in provenance["versions"].items()}
@@ -185,6 +183,30 @@ def track_epoch(tracker: Tracker, epoch: Epoch) -> None:
     figures = {f"train/{name}": value for name, value in epoch.train.items()}
     figures |= {f"test/{name}": value for name, value in (epoch.test or {}).items()}
     tracker.metrics(figures | {"learning_rate": epoch.learning_rate}, step=epoch.number)
+
+
+def track_finished(tracker: Tracker, folder: Path, config: TrainConfig, summary: Mapping[str, Any]) -> None:
+    """Record a finished run's best figures, plots, tables and model; what the tracked run has of them stays single.
+
+    Parameters
+    ----------
+    tracker
+        Told of them.
+    folder
+        The run's folder.
+    config
+        All settings.
+    summary
+        What ``summary.json`` says.
+    """
+    best = int(summary["best_epoch"])
+    regions = {name: value for name, value in summary["regions"].items() if value is not None}
+    figures = regions | {name: value for name, value in summary["picks"].items() if isinstance(value, (int, float))}
+    if best not in tracker.steps("best/epoch"):  # whoever told it may have been killed before it was finished
+        tracker.metrics({f"best/{name}": value for name, value in figures.items()} | {"best/epoch": best}, step=best)
+    tracker.artifacts(sorted((folder / "plots").glob("*.png")), "plots")
+    tracker.artifacts([folder / name for name in ("metrics.csv", "micrographs.csv")])
+    tracker.model(folder / "model.ckpt", name=config.model.architecture, step=best, metrics=regions)
 
 
 def save_epoch(

@@ -26,6 +26,7 @@ from pickery.plots.picks import plot_picks
 from pickery.plots.precision_recall import plot_precision_recall
 from pickery.plots.style import save_figure
 from pickery.tracking import Tracker
+from pickery.training.common import track_finished
 from pickery.training.division import TrainingData
 from pickery.training.held_out import HeldOutEvaluation, PickLevel, evaluate
 from pickery.training.history import Epoch
@@ -108,17 +109,10 @@ def finish_run(
         metrics=stored["metrics"] | {name: value for name, value in regions.items() if value == value},
         provenance=stored["provenance"],
     )
-    plots = _plots(folder / "plots", config, data, epochs, best, found, judged, micrographs)
+    _plots(folder / "plots", config, data, epochs, best, found, judged, micrographs)
     write_micrographs(folder / "micrographs.csv", data)
 
-    figures = {name: value for name, value in (regions | summary["picks"]).items() if isinstance(value, (int, float))}
-    if best.number not in tracker.steps("best/epoch"):  # whoever told it may have been killed before it was finished
-        tracker.metrics(
-            {f"best/{name}": value for name, value in figures.items()} | {"best/epoch": best.number}, step=best.number
-        )
-    tracker.artifacts(plots, "plots")
-    tracker.artifacts([folder / name for name in ("metrics.csv", "micrographs.csv")])
-    tracker.model(path, name=config.model.architecture, step=best.number, metrics=regions)
+    track_finished(tracker, folder, config, summary)
     write_text(folder / "summary.json", json.dumps(summary, indent=1) + "\n")
     tracker.artifacts([folder / "summary.json"])
     return Finished(regions, found, bool(data.test), summary)

@@ -88,7 +88,7 @@ def fit(
         for text in about_negatives(data, beginning.regions):
             listener.warn(text)
         provenance = describe(config, data, choice, devices=team.size)
-        introduce(config, data, choice, tracker, provenance)
+        introduce(config, data, tracker, provenance)
         module, minibatches = _assemble(config, data, beginning, folder, team)
         if config.loss.autoencoder == "auto":
             listener.say(f"loss.autoencoder=auto gives it the weight {module.autoencoder_weight:g}")

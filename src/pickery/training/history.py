@@ -57,6 +57,19 @@ class Epoch:
         return cls(**plain)
 
 
+def read_metrics(path: Path) -> list[Epoch]:
+    """Read ``metrics.csv``; a figure that an epoch lacks is left out."""
+    epochs = []
+    for row in csv.DictReader(path.read_text(encoding="utf-8").splitlines()):
+        figures = {name: float(value) for name, value in row.items() if value != ""}
+        train, test = (
+            {name.removeprefix(side): value for name, value in figures.items() if name.startswith(side)}
+            for side in ("train_", "test_")
+        )
+        epochs.append(Epoch(int(row["epoch"]), int(row["step"]), figures["learning_rate"], train, test or None))
+    return epochs
+
+
 def best_epoch(epochs: Sequence[Epoch], monitor: str) -> Epoch | None:
     """Choose the epoch whose monitored figure is best; the earliest of equals, None without a figure."""
     best: Epoch | None = None

@@ -129,7 +129,7 @@ def run_training(
         }
         if folder.state == "finished":
             words.say_finished(path, folder.epochs_done, config, listener)
-            _tell_end(config, folder, opening)
+            _tell_end(config, data, folder, opening, tags or {})
             return Run(folder.path, folder.state, None, folder.tracked_run)
         listener.keep_log(folder.path / "log.txt")
         folder.tracked_to_end = False
@@ -147,6 +147,8 @@ def run_training(
             folder.write()
         tracker = open_tracker(**opening, run_id=begun, key=folder.tracking_key)
         result = _train(config, data, folder, tracker, listener, tags or {}, stop_after, meeting)
+        if parent is None and not folder.tracked_to_end:
+            listener.say("the same command, given again, tells the tracking store what it missed")
         return Run(folder.path, folder.state, result, tracker.run_id)
     finally:
         folder.close()
@@ -194,21 +196,28 @@ def end_tracked(tracker: Tracker, status: Status, folder: Path) -> bool:
     return tracker.finish(status)
 
 
-def _tell_end(config: TrainConfig, folder: RunFolder, opening: Mapping[str, Any]) -> None:
-    """Tell a finished run's tracked run that it is, where whoever finished it was killed before it could."""
-    if folder.tracked_to_end or folder.tracked_run is None or not config.tracking.enabled:
+def _tell_end(
+    config: TrainConfig, data: TrainingData, folder: RunFolder, opening: Mapping[str, Any], tags: Mapping[str, str]
+) -> None:
+    """Tell a finished run's tracked run what it lacks: whoever finished it was killed, or the store was away."""
+    if folder.tracked_to_end or not config.tracking.enabled:
         return
-    tracker = open_tracker(**{**opening, "system_metrics": False}, run_id=folder.tracked_run, key=folder.tracking_key)
-    tracker.artifacts([folder.path / "summary.json"])
-    _ended(folder, end_tracked(tracker, "FINISHED", folder.path))
+    from pickery.training.retold import retell
+
+    opening = {**opening, "system_metrics": False}
+    tracker = open_tracker(**opening, run_id=folder.tracked_run, key=folder.tracking_key)
+    tracker.tags(tags)
+    retell(config, data, folder.path, tracker)
+    told = end_tracked(tracker, "FINISHED", folder.path)
+    folder.tracked_run = tracker.run_id
+    _ended(folder, told)
 
 
 def _ended(folder: RunFolder, told: bool) -> None:
-    """Record that the tracked run knows its end, if it does."""
-    if told:
-        folder.tracked_to_end = True
-        with suppress(OSError):  # then it is told once more, should anybody ask again
-            folder.write()
+    """Record which the tracked run is, and whether it knows its end."""
+    folder.tracked_to_end = told
+    with suppress(OSError):  # then it is told once more, should anybody ask again
+        folder.write()
 
 
 def _train(
