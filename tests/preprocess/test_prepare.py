@@ -337,7 +337,7 @@ def test_too_little_space_is_told_before_the_work(
     run: Run, micrographs: list[MicrographFile], reads: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(build, "disk_usage", lambda path: type("Usage", (), {"free": 100}))
-    with pytest.raises(InputError, match=r"GB free.*preprocess\.store"):
+    with pytest.raises(InputError, match=r"MB free.*preprocess\.store"):
         run(micrographs)
     assert reads == []
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pickery.errors import InputError
 from pickery.preprocess.building import put_in_place
+from pickery.preprocess.contents import content_hashes
 from pickery.preprocess.index import IMAGES_FILE, VALUE_BYTES, Entry, Index, Settings, is_whole, write_index
 from pickery.preprocess.pool import run_tasks
 from pickery.preprocess.store import find_prepared, fingerprint
@@ -89,6 +90,7 @@ def build(wanted: Wanted, store: Path, folder: Path) -> Built:
         done += 1
         wanted.progress(done, total)
 
+    bad |= dict.fromkeys(_changed(list(entries), wanted, store), _CHANGED)
     kept = [i for i in shapes if i not in bad]
     if not kept:
         return Built(folder, bad, 0)
@@ -104,6 +106,23 @@ def build(wanted: Wanted, store: Path, folder: Path) -> Built:
     write_index(folder, Index(wanted.settings, tuple(entries[i] for i in kept)))
     put_in_place(folder, target)
     return Built(target, bad, len(copied))
+
+
+_CHANGED = "changed while it was being prepared: when it is as it is to be, give the same command again."
+
+
+def _changed(positions: Sequence[int], wanted: Wanted, store: Path) -> list[int]:
+    """Give those whose files are not any more what they were when the set was named after them.
+
+    Pixels read in between would lie under the name of others, for every later run.
+    """
+    paths = [wanted.files[i].path for i in positions]
+    now = content_hashes(paths, store, threads=max(2, wanted.workers))  # no file that is as it was is read again
+    return [
+        i
+        for i, content in zip(positions, now, strict=True)
+        if isinstance(content, str) and content != wanted.contents[i]
+    ]
 
 
 def _look_at(
@@ -151,11 +170,15 @@ def _make_room(images: Path, values: int, store: Path) -> None:
     free = disk_usage(images.parent).free
     if free < values * VALUE_BYTES:
         raise InputError(
-            f"The prepared micrographs need {values * VALUE_BYTES / 1e6:,.1f} MB and {store} has {free / 1e6:,.1f} MB "
-            f"free: make room there, or choose another folder with preprocess.store=FOLDER."
+            f"The prepared micrographs need {_in_words(values * VALUE_BYTES)} and {store} has {_in_words(free)} free: "
+            "make room there, or choose another folder with preprocess.store=FOLDER."
         )
     with images.open("wb") as file:
         file.truncate(values * VALUE_BYTES)
+
+
+def _in_words(size: int) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
 
 
 def _close_gaps(images: Path, starts: Sequence[int], shapes: Sequence[Shape]) -> None:
