@@ -18,6 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from pickery.config.schema import TrainConfig
 from pickery.data.datamodule import PickerDataModule
+from pickery.errors import InputError
 from pickery.training.callbacks import DirectCheckpointIO, find_checkpoint
 from pickery.training.choices import training_device
 from pickery.training.module import PickerModule
@@ -42,6 +43,8 @@ def run_loop(
     ------
     KeyboardInterrupt
         On Ctrl-C, which Lightning turns into an exit.
+    InputError
+        When a process that loads minibatches died.
     """
     precision: Any = "32-true" if config.trainer.precision == 32 else config.trainer.precision
     device = training_device(config)
@@ -66,6 +69,14 @@ def run_loop(
         except SystemExit as error:
             # Lightning turns Ctrl-C into an exit; the command line wants to know what happened
             raise KeyboardInterrupt from error
+        except RuntimeError as error:
+            if not str(error).startswith("DataLoader worker"):
+                raise
+            # its cause says that it is not for the settings' own fault
+            raise InputError(
+                f"One of the {config.sampler.workers} processes that load minibatches died, most likely for want of "
+                "memory: lower sampler.workers. The same command goes on from the last finished epoch."
+            ) from ChildProcessError(str(error))
 
 
 def _as_one_of(team: Team, device: torch.device) -> dict[str, Any]:

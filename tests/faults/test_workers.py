@@ -1,0 +1,74 @@
+"""Worker processes that die, as the system ends them for want of memory: a sentence, no hang, the same numbers."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.faults.programs import SMALL_POOL, Launcher, Program, differences, epochs_of, figures_of, tracked_runs
+from tests.faults.torture import Victim, Whole
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="sends SIGKILL")]
+
+RESTS = """
+import time
+import pickery.training.callbacks as callbacks
+write = callbacks.write_metrics
+
+def write_and_rest(path, epochs):
+    write(path, epochs)
+    time.sleep(1)
+
+callbacks.write_metrics = write_and_rest
+"""
+"""After each epoch, so that there is time to find who loads the next."""
+
+
+def forked_workers(program: Program) -> list[psutil.Process]:
+    """Give the processes that the server of a pool or of a loader has forked."""
+    family = program.family()
+    servers = {one.pid for one in family if "forkserver" in " ".join(one.cmdline())}
+    return [one for one in family if one.ppid() in servers]
+
+
+def test_a_training_whose_loader_dies_says_so_and_goes_on_when_asked_again(
+    launcher: Launcher, training: Victim, whole: Whole, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    program = launcher.start(training.words, tmp_path, fault=f"{SMALL_POOL}\n{RESTS}")
+    program.wait_until(lambda: epochs_of(run) == 1)
+    workers = forked_workers(program)
+    assert workers
+    for worker in workers:
+        os.kill(worker.pid, signal.SIGKILL)
+    assert program.wait(60) == 1
+    assert "Traceback" not in program.said
+    assert program.said.strip().splitlines()[-1] == (
+        "pickery: One of the 1 processes that load minibatches died, most likely for want of memory: lower "
+        "sampler.workers. The same command goes on from the last finished epoch."
+    )
+    assert [one.status for one in tracked_runs(launcher, tmp_path / "mlruns")] == ["FAILED"]
+    again = training.start(tmp_path)
+    assert again.wait() == 0, again.said
+    training.check(tmp_path, whole)
+
+
+def test_preparing_whose_worker_dies_says_so_and_starts_anew_when_asked_again(
+    launcher: Launcher, training: Victim, whole: Whole, tmp_path: Path
+) -> None:
+    program = launcher.start(training.words, tmp_path, fault=SMALL_POOL)
+    # from the birth of the workers on, all is a race that the kill may win at any moment
+    program.wait_until(lambda: len(forked_workers(program)) >= 1)
+    for worker in forked_workers(program)[:1]:
+        if worker.is_running():
+            os.kill(worker.pid, signal.SIGKILL)
+    assert program.wait(60) in (0, 1)
+    if program.status == 1:
+        assert "One of the 2 processes that prepare micrographs died, most likely for want of memory" in program.said
+        assert not list((tmp_path / "store").glob("*/index.json"))
+        again = training.start(tmp_path)
+        assert again.wait() == 0, again.said
+    assert not differences(figures_of(tmp_path / "run"), figures_of(whole.place / "run"))
