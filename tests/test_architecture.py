@@ -69,7 +69,7 @@ def test_pure_rooms_know_no_shell_and_no_configuration(room: str) -> None:
             assert not reached(path, (*HYDRA, *MLFLOW, *OPTUNA)), path
         else:
             assert not reached(path, SHELLS), path
-        assert rooms_of(path) <= {"errors", "atomic", "decimals", "memory", room, *MAY_IMPORT[room]}, path
+        assert rooms_of(path) <= {"errors", "atomic", "decimals", "memory", "orphans", room, *MAY_IMPORT[room]}, path
 
 
 @pytest.mark.parametrize("room", ["preprocess", "formats", "placement", "simulation", "config"])
@@ -136,7 +136,16 @@ def test_picking_needs_no_training_and_no_shell() -> None:
     for path in files("picking"):
         assert not reached(path, SHELLS), path
         allowed = {"config", "tracking", "formats", "preprocess", "model", "evaluation", "plots"}
-        assert rooms_of(path) <= {"errors", "atomic", "decimals", "memory", "sharing", "picking", *allowed}, path
+        assert rooms_of(path) <= {
+            "errors",
+            "atomic",
+            "decimals",
+            "memory",
+            "orphans",
+            "sharing",
+            "picking",
+            *allowed,
+        }, path
         if path.name in ("candidates.py", "crew.py", "work.py"):
             # what works, in this process or in others, takes plain arguments
             assert not rooms_of(path) & {"config", "tracking", "plots"}, path

@@ -17,7 +17,7 @@ def test_a_reader_that_left_is_not_spoken_of(
     error: Exception, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # is put back after
-    say_nothing_of_a_reader_that_left(0)
+    say_nothing_of_a_reader_that_left()
     closed = threading.Event()
 
     def send(connection: object, process: int) -> None:

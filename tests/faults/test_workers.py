@@ -72,3 +72,15 @@ def test_preparing_whose_worker_dies_says_so_and_starts_anew_when_asked_again(
         again = training.start(tmp_path)
         assert again.wait() == 0, again.said
     assert not differences(figures_of(tmp_path / "run"), figures_of(whole.place / "run"))
+
+
+def test_the_loaders_of_a_training_that_is_killed_alone_end_with_it(
+    launcher: Launcher, training: Victim, whole: Whole, tmp_path: Path
+) -> None:
+    program = launcher.start(training.words, tmp_path, fault=f"{SMALL_POOL}\n{RESTS}")
+    program.wait_until(lambda: epochs_of(tmp_path / "run") == 2)
+    assert forked_workers(program)
+    program.strike(signal.SIGKILL, group=False)  # and nobody is left
+    again = training.start(tmp_path)
+    assert again.wait() == 0, again.said
+    training.check(tmp_path, whole)

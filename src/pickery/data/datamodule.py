@@ -19,6 +19,7 @@ from pickery.data.patches import rotate
 from pickery.data.pixels import Pixels, cut_squares
 from pickery.data.regions import LabelledRegions, label_map, marked_by
 from pickery.data.sampler import RegionSampler
+from pickery.orphans import end_with_parent
 
 MinibatchTensors = dict[str, Tensor]
 
@@ -159,7 +160,14 @@ class MinibatchDataset(Dataset[MinibatchTensors]):
         return tensors
 
 
-def say_nothing_of_a_reader_that_left(worker: int) -> None:
+def begin_loader(worker: int) -> None:
+    """Begin a loader process: it ends with the training, and says nothing of a training that left."""
+    # torch's own watch is on the server that forked the process, which a killed training leaves behind with it
+    end_with_parent()
+    say_nothing_of_a_reader_that_left()
+
+
+def say_nothing_of_a_reader_that_left() -> None:
     """Keep a loader process from printing a traceback when the training ends while a minibatch is handed over.
 
     The thread that hands a tensor's file descriptor over meets a closed socket then and calls `sys.excepthook`.
@@ -255,7 +263,7 @@ class PickerDataModule(pl.LightningDataModule):
             num_workers=self.workers,
             persistent_workers=self.workers > 0,
             multiprocessing_context="forkserver" if self.workers > 0 else None,
-            worker_init_fn=say_nothing_of_a_reader_that_left,
+            worker_init_fn=begin_loader,
         )
 
     def _reached(self) -> int:

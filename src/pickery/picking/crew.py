@@ -6,7 +6,6 @@ import errno
 import multiprocessing
 import os
 import signal
-import threading
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
@@ -24,6 +23,7 @@ from pickery.errors import InputError, PickeryWarning
 from pickery.memory import is_full, keep_freed_memory
 from pickery.model import Picker
 from pickery.model.weights import LoadedWeights
+from pickery.orphans import end_with_parent
 from pickery.picking.candidates import CandidateFolder, Candidates
 from pickery.picking.model import build_network
 from pickery.picking.work import Task, pick_micrograph
@@ -207,7 +207,7 @@ def _work(
     """Pick one micrograph after another, until there are no more or the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which ends its workers
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    _end_with_parent()
+    end_with_parent()
     keep_freed_memory()
     torch.set_num_threads(threads)
     device = torch.device(device_type)
@@ -253,14 +253,3 @@ def _outcome(network: Picker, task: Task, device: torch.device) -> Outcome | Bas
             return InputError(f"Memory ran out on {task.micrograph}: {_LOWER}.")
         # whatever it is, its traceback would be lost on the way
         return RuntimeError(f"in a worker process:\n{traceback.format_exc()}")
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None, "a worker has a parent"
-
-    def watch() -> None:
-        wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import errno
 import multiprocessing
-import os
 import signal
 import sys
-import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.connection import wait
 
 from pickery.errors import InputError
+from pickery.orphans import end_with_parent
 from pickery.preprocess.work import Normalisation, Task, read_ahead, run_task
 
 POOL_PAYS_FROM_PIXELS = 25_000_000
@@ -95,11 +93,4 @@ def _context() -> multiprocessing.context.BaseContext:
 def _begin_worker() -> None:
     """Leave Ctrl-C to the parent, which waits for the image in hand, and end with the parent if that is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    assert parent is not None, "a worker has a parent"
-
-    def end_with_parent() -> None:
-        wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=end_with_parent, daemon=True).start()
+    end_with_parent()
