@@ -82,6 +82,53 @@ def test_a_resumed_run_goes_on_and_says_where_it_was(root: Path) -> None:
     again.finish("FINISHED")
 
 
+def test_a_run_whose_identifier_was_never_written_down_is_found_by_its_key(root: Path) -> None:
+    first = make_tracker(root, [], key="0123456789abcdef")
+    first.metrics({"a": 1.0}, 1)
+    again = make_tracker(root, [], key="0123456789abcdef")
+    assert again.run_id == first.run_id
+    other = make_tracker(root, [], key="fedcba9876543210")
+    assert other.run_id != first.run_id
+    for tracker in (again, other):
+        assert tracker.finish("FINISHED")
+
+
+def test_a_model_that_is_told_again_after_a_kill_anywhere_in_between_is_kept_once(root: Path, tmp_path: Path) -> None:
+    warnings: list[str] = []
+    model = tmp_path / "model.ckpt"
+    model.write_bytes(b"weights")
+    run_id = None
+    for call in ("create_logged_model", "log_model_artifact", "finalize_logged_model", "log_outputs", "nothing"):
+        tracker: Any = make_tracker(root, warnings, run_id=run_id)
+        run_id, store = tracker.run_id, tracker._store
+
+        class Killed:
+            """A store after one of whose calls nothing more is done."""
+
+            def __getattr__(self, name: str, call: str = call, store: Any = store) -> Any:
+                def reach(*given: Any, **named: Any) -> Any:
+                    answer = getattr(store, name)(*given, **named)
+                    if name == call:
+                        raise KeyboardInterrupt
+                    return answer
+
+                return reach
+
+        tracker._store = Killed()
+        if call == "nothing":
+            tracker.model(model, name="resnet8", step=2, metrics={"auprc": 0.5})
+        else:
+            with pytest.raises(KeyboardInterrupt):
+                tracker.model(model, name="resnet8", step=2, metrics={"auprc": 0.5})
+    assert tracker.finish("FINISHED")
+    assert warnings == []
+    experiment = store.get_experiment_by_name("test").experiment_id
+    (logged,) = [one for one in store.search_logged_models([experiment]) if one.source_run_id == run_id]
+    assert logged.status == "READY"
+    assert [(metric.key, metric.value) for metric in logged.metrics] == [("auprc", 0.5)]
+    assert [one.model_id for one in store.get_run(run_id).outputs.model_outputs] == [logged.model_id]
+
+
 def test_a_run_that_was_deleted_begins_anew(root: Path) -> None:
     tracker = make_tracker(root, [], run_id="0" * 32)
     assert tracker.run_id not in (None, "0" * 32)

@@ -253,7 +253,9 @@ class MLflowTracker(Tracker):
                 )
             self._store.log_model_artifact(logged.model_id, str(path))
             self._store.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
-            self._store.log_outputs(self.run_id, models=[LoggedModelOutput(logged.model_id, step)])
+            outputs = self._store.get_run(self.run_id).outputs
+            if logged.model_id not in [one.model_id for one in (outputs.model_outputs if outputs else [])]:
+                self._store.log_outputs(self.run_id, models=[LoggedModelOutput(logged.model_id, step)])
             rows = [Metric(key, value, now, step, model_id=logged.model_id) for key, value in taken.items()]
             if not logged.metrics:
                 self._store.log_batch(self.run_id, metrics=rows)
