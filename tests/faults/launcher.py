@@ -72,9 +72,14 @@ def copy(source: str, target: str) -> None:
     shutil.copytree(source, target)
 
 
-def free(folder: str) -> int:
-    """Give the bytes that are free on a disk."""
-    return shutil.disk_usage(folder).free
+def remove(path: str) -> None:
+    """Remove a file from a disk."""
+    Path(path).unlink()
+
+
+def names(folder: str) -> list[str]:
+    """Give the files of a disk, by their paths on it."""
+    return sorted(str(path.relative_to(folder)) for path in Path(folder).rglob("*") if path.is_file())
 
 
 def tracked(root: str) -> list[dict[str, Any]]:
@@ -142,7 +147,7 @@ def main() -> None:
         importlib.import_module(name)
     print("ready", file=answers, flush=True)
     here = {"start": start, "poll": poll, "mount": mount, "unmount": unmount, "read_only": read_only}
-    elsewhere = {"copy": copy, "free": free, "tracked": tracked}
+    elsewhere = {"copy": copy, "remove": remove, "names": names, "tracked": tracked}
     for line in iter(sys.stdin.readline, ""):
         name, *given = json.loads(line)
         if name in elsewhere:

@@ -110,8 +110,10 @@ def _errors() -> tuple[type[Exception], ...]:
 
 
 def _reason(error: BaseException) -> str:
-    """Say in a line what is at the root of an error."""
-    while (deeper := error.__cause__ or error.__context__) is not None:
+    """Say in a line what is at the root of an error; what the system says, wherever in the chain it says it."""
+    while not (isinstance(error, OSError) and error.strerror):
+        if (deeper := error.__cause__ or error.__context__) is None:
+            break
         error = deeper
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
