@@ -84,3 +84,27 @@ def test_the_loaders_of_a_training_that_is_killed_alone_end_with_it(
     again = training.start(tmp_path)
     assert again.wait() == 0, again.said
     training.check(tmp_path, whole)
+
+
+EARLY = """
+import os, signal
+from pytorch_lightning.loops import fit_loop
+setup_data = fit_loop._FitLoop.setup_data
+
+def interrupted(self):
+    setup_data(self)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+fit_loop._FitLoop.setup_data = interrupted
+"""
+"""A request to end when Lightning has set up the data and not yet begun to load."""
+
+
+def test_a_request_to_end_before_the_first_minibatch_is_one_like_any_other(
+    launcher: Launcher, training: Victim, tmp_path: Path
+) -> None:
+    program = launcher.run(training.words, tmp_path, fault=f"{SMALL_POOL}\n{EARLY}")
+    assert program.status == 130, program.said
+    assert "Traceback" not in program.said
+    assert "interrupted; the same command takes up where it stopped" in program.said
+    assert [one.status for one in tracked_runs(launcher, tmp_path / "mlruns")] == ["KILLED"]

@@ -20,6 +20,7 @@ from pickery.data.pixels import Pixels, cut_squares
 from pickery.data.regions import LabelledRegions, label_map, marked_by
 from pickery.data.sampler import RegionSampler
 from pickery.orphans import end_with_parent
+from pickery.termination import uninterrupted
 
 MinibatchTensors = dict[str, Tensor]
 
@@ -197,6 +198,14 @@ class HeldOutDataset(Dataset[dict[str, Any]]):
         return {"index": index, "image": torch.from_numpy(image), "labels": torch.from_numpy(labels)}
 
 
+class _MinibatchLoader(DataLoader[MinibatchTensors]):
+    """Starts all of its processes before it lets a request to end through: one half started would be nobody's."""
+
+    def __iter__(self) -> Any:
+        with uninterrupted():
+            return super().__iter__()
+
+
 class PickerDataModule(pl.LightningDataModule):
     """Minibatches for training, whole micrographs for evaluation.
 
@@ -250,7 +259,7 @@ class PickerDataModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[MinibatchTensors]:
         """Load one epoch's minibatches in the order of their steps."""
-        return DataLoader(
+        return _MinibatchLoader(
             MinibatchDataset(
                 self.region_sampler,
                 self.train.flat,

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from pickery.errors import InputError
+from pickery.termination import uninterrupted
 from pickery.tracking.store import client, create_store, reason, store_uri
 from pickery.tracking.tracker import Status, Tracker
-from pickery.tracking.uninterrupted import uninterrupted
 
 KEY_TAG, STEP_TAG = "pickery.key", "pickery.step"
 RETRY_AFTER_S = 60.0  # a server that hangs costs twenty seconds each time it is asked

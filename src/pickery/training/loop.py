@@ -70,6 +70,8 @@ def run_loop(
             # Lightning turns Ctrl-C into an exit; the command line wants to know what happened
             raise KeyboardInterrupt from error
         except RuntimeError as error:
+            if _was_interrupted(error):  # and Lightning could not clean up what had hardly begun
+                raise KeyboardInterrupt from error
             if not str(error).startswith("DataLoader worker"):
                 raise
             # its cause says that it is not for the settings' own fault
@@ -77,6 +79,12 @@ def run_loop(
                 f"One of the {config.sampler.workers} processes that load minibatches died, most likely for want of "
                 "memory: lower sampler.workers. The same command goes on from the last finished epoch."
             ) from ChildProcessError(str(error))
+
+
+def _was_interrupted(error: BaseException) -> bool:
+    """Say whether an error came up while a request to end was answered."""
+    context = error.__context__
+    return context is not None and (isinstance(context, KeyboardInterrupt) or _was_interrupted(context))
 
 
 def _as_one_of(team: Team, device: torch.device) -> dict[str, Any]:
