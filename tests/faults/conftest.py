@@ -8,10 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conftest import TinyData
+from tests.faults.disks import NAMESPACE
 from tests.faults.programs import Launcher
 from tests.faults.torture import Victim, Whole
-
-NAMESPACE = ("unshare", "--user", "--map-root-user", "--mount")
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,8 @@ from tests.faults.programs import Launcher, differences, figures_of, leftovers, 
 from tests.faults.torture import COMMANDS, Whole
 
 ENOUGH = "64m"
+NAMESPACE = ("unshare", "--user", "--map-root-user", "--mount")
+"""Runs a command where it may mount disks, and nobody else sees them."""
 
 
 @dataclass(frozen=True)

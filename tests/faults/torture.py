@@ -8,6 +8,7 @@ import shutil
 import signal
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -189,7 +190,15 @@ class Victim:
 
 
 def torture(
-    launcher: Launcher, command: str, data: Path, folder: Path, *, rounds: int, strikes: int, seed: int
+    launcher: Launcher,
+    command: str,
+    data: Path,
+    folder: Path,
+    *,
+    rounds: int,
+    strikes: int,
+    seed: int,
+    say: Callable[[str], object] = lambda text: None,
 ) -> Told:
     """Disturb a command so many times over, each time anew; what went wrong is left in the folder."""
     victim, generator, told = Victim(launcher, command, data), random.Random(seed), Told()
@@ -202,4 +211,5 @@ def torture(
             error.add_note(f"seed {seed}, round {number + 1}, in {place}")
             raise
         shutil.rmtree(place)
+        say(f"round {number + 1}: {told.strikes.total()} strikes so far, and the undisturbed end")
     return told
