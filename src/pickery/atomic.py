@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+LONGEST_BYTES = 200
+"""Of a name that is kept in a temporary file's: file systems take 255 bytes, and the rest of it needs some."""
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
@@ -15,8 +18,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
     What stood at the path before stays until then. Raises what writing raises.
     """
+    name = path.name if len(os.fsencode(path.name)) <= LONGEST_BYTES else path.name[: LONGEST_BYTES // 4]
     # not tempfile: its files are private to their owner, and stay so under their final name
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
+    temporary = path.with_name(f".{name}.{os.getpid()}.{secrets.token_hex(4)}.part")
     try:
         yield temporary
         _sync(temporary)

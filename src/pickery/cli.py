@@ -245,6 +245,9 @@ def _report(error: BaseException, command: str | None, where: str = "") -> int:
     return FAILED
 
 
+LONGEST = 4000
+"""Signs of a sentence, the middle of longer ones left out."""
+
 _SMALLER = (
     "A smaller sampler.minibatch_size, a larger preprocess.downsample or fewer preprocess.workers need less of it."
 )
@@ -303,7 +306,13 @@ def _plain_warnings() -> Iterator[None]:
 
 
 def _say(text: str) -> None:
-    """Print to the terminal, broken between words; elsewhere a sentence stays on its line."""
+    """Print to the terminal, broken between words; elsewhere a sentence stays on its line.
+
+    What a file or its name brings into a sentence may be long, or have signs in it that a terminal would obey.
+    """
+    if len(text) > LONGEST:
+        text = f"{text[: LONGEST // 2]} … {text[-LONGEST // 2 :]}"
+    text = "".join(sign if sign.isprintable() or sign in "\n\t\u3000\xa0" else ascii(sign)[1:-1] for sign in text)
     if sys.stderr.isatty():
         width = shutil.get_terminal_size((80, 24)).columns
         lines = [_broken(line, width) for line in text.split("\n")]

@@ -88,9 +88,9 @@ def test_unsigned_bytes_of_imod_are_not_read_as_signed(tmp_path: Path) -> None:
 def test_header_of_a_large_mrc_is_read_without_its_pixels(tmp_path: Path) -> None:
     path = mrc(tmp_path / "a.mrc")
     with path.open("r+b") as handle:
-        handle.write(struct.pack("<2i", 200_000, 200_000))
-        handle.truncate(1024 + 4 * 200_000**2)  # sparse: 160 GB that nobody can read
-    assert read_header(path).shape == (200_000, 200_000)
+        handle.write(struct.pack("<2i", 32_768, 32_768))
+        handle.truncate(1024 + 4 * 32_768**2)  # sparse: 4 GB that nobody need read
+    assert read_header(path).shape == (32_768, 32_768)
 
 
 def test_stack_is_refused_with_a_word_on_motion_correction_and_a_volume_without(tmp_path: Path) -> None:
@@ -109,7 +109,8 @@ def test_stack_is_refused_with_a_word_on_motion_correction_and_a_volume_without(
         ((0, "<i", -7), "says -7 × 5 × 1 pixels"),
         ((8, "<i", 0), "says 7 × 5 × 0 pixels"),
         ((92, "<i", -1), "extended header of -1 bytes"),
-        ((92, "<i", 2**31 - 1), "truncated"),
+        ((92, "<i", 2**31 - 1), "extended header of 2147483647 bytes"),
+        ((92, "<i", 2**20), "truncated"),
         ((12, "<i", 4), "mode 4"),
         ((12, "<i", 77), "not an MRC image"),
         ((0, "<i", 8), "truncated.*says 8 × 5 pixels of float32, 160 bytes, and it holds 140"),

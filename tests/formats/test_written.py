@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pickery.errors import InputError
-from pickery.formats.contract import CryosparcMicrograph
+from pickery.formats.contract import LARGEST_NUMBER, CryosparcMicrograph
 from pickery.formats.conversion import by_micrograph
 from pickery.formats.frame import Frame
 from pickery.formats.images import bare_name
@@ -106,7 +106,7 @@ def test_every_format_survives_there_and_back_but_for_what_it_says_is_lost(
             assert repr(sorted(after[what].items())) == repr(sorted(before[what].items())), what
 
 
-FLOATS = st.floats(allow_nan=False, allow_infinity=False)
+FLOATS = st.floats(-LARGEST_NUMBER, LARGEST_NUMBER)
 
 
 @settings(max_examples=100, deadline=None)

@@ -78,13 +78,13 @@ def test_a_file_of_another_kind_is_no_model_file(tmp_path):
         load_model_file(path)
     for content in (b"", b"hello\n" * 100):
         path.write_bytes(content)
-        with pytest.raises(InputError, match=r"model\.ckpt is not a model file"):
+        with pytest.raises(InputError, match=r"model\.ckpt is not a file of weights"):
             load_model_file(path)
     torch.save({"a": torch.zeros(3)}, path)
     with pytest.raises(InputError, match=r"model\.ckpt is not a model file"):
         load_model_file(path)
     torch.save({"format": "pickery-model", "hook": os.system}, path)
-    with pytest.raises(InputError, match=r"model\.ckpt is not a model file"):
+    with pytest.raises(InputError, match=r"model\.ckpt asks to run code"):
         load_model_file(path)
 
 

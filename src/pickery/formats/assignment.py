@@ -263,7 +263,7 @@ def essential_name(name: str, ignore: Iterable[str]) -> str:
     bare = bare_name(name)
     for part in ignore:
         bare = bare.replace(part, "")
-    return bare
+    return bare.strip()  # tables may have lost the blanks around a name
 
 
 def _settled(claims: _Claims, micrograph: MicrographFile, setting: str) -> list[str]:

@@ -13,6 +13,15 @@ from numpy.typing import NDArray
 
 from pickery.errors import InputError
 
+LARGEST_SIDE = 1 << 20
+"""Of an image, in pixels: no detector comes near, so a larger number is junk read as a header."""
+
+LARGEST_PIXELS = 1 << 30
+"""Of an image, in all: four times what the largest detectors write, and what may be asked of memory."""
+
+LARGEST_NUMBER = 1e30
+"""Of a coordinate, a box or a score: no picking program comes near, and arithmetic on larger ones overflows."""
+
 FILAMENTS = "its segments of filaments are taken as single particles: filaments are not supported."
 
 

@@ -25,13 +25,15 @@ from numpy.typing import NDArray
 from pickery.errors import InputError
 from pickery.formats.contract import (
     FILAMENTS,
+    LARGEST_NUMBER,
+    LARGEST_SIDE,
     CryosparcMicrograph,
     FileKind,
     KnownMicrograph,
     MicrographPicks,
     PickTable,
 )
-from pickery.formats.files import reading, writing
+from pickery.formats.files import check_names, reading, writing
 
 PATH, SHAPE, UID = "location/micrograph_path", "location/micrograph_shape", "location/micrograph_uid"
 X, Y = "location/center_x_frac", "location/center_y_frac"
@@ -41,10 +43,21 @@ EXPOSURE_PATH, EXPOSURE_SHAPE = "micrograph_blob/path", "micrograph_blob/shape"
 EXPOSURE_PIXEL_SIZE = "micrograph_blob/psize_A"
 EXPOSURE_GROUPS = ("mscope_params/exp_group_id", "ctf/exp_group_id")
 COMPRESSED = b"\x95CSDAT"
-LARGEST_SIDE = 1 << 20  # no detector comes near
 MOST_HEADER_BYTES = 1 << 20
 DEFAULT_GROUP = 1  # as CryoSPARC gives where nobody says otherwise
-RECODE = "import sys; from cryosparc.dataset import Dataset; Dataset.load(sys.argv[1]).save(sys.argv[2])"
+LARGEST_GROUP = (1 << 32) - 1
+RECODE = """
+import sys
+from cryosparc.dataset import Dataset
+try:
+    import resource
+    resource.setrlimit(resource.RLIMIT_AS, 2 * (int(sys.argv[3]),))
+    resource.setrlimit(resource.RLIMIT_FSIZE, 2 * (int(sys.argv[4]),))
+except (ImportError, ValueError):
+    pass  # another system, or narrower limits already
+Dataset.load(sys.argv[1]).save(sys.argv[2])
+"""
+HIGHEST_COMPRESSION = 255  # of LZ4; what unpacks to more is no table, but an attack on the memory
 
 
 def read_picks(path: Path, name: str = "") -> PickTable:
@@ -68,15 +81,16 @@ def read_picks(path: Path, name: str = "") -> PickTable:
             " extracted particles, or, where it lacks them, the passthrough .cs beside it."
         )
     shapes = _shapes(path, rows, SHAPE)
-    x = rows[X].astype(np.float64) * shapes[:, 1]
-    y = (1 - rows[Y].astype(np.float64)) * shapes[:, 0]
-    bad = ~(np.isfinite(x) & np.isfinite(y))
+    x = _numbers(path, rows, X) * shapes[:, 1]
+    y = (1 - _numbers(path, rows, Y)) * shapes[:, 0]
+    bad = ~((np.abs(x) <= LARGEST_NUMBER) & (np.abs(y) <= LARGEST_NUMBER))
     if bad.any():
         raise InputError(f"{path}: the centre in row {bad.argmax() + 1} is no finite number: write it again.")
     score = np.full(len(rows), np.nan)
     if SCORE in _names(rows):
+        _numbers(path, rows, SCORE)
         score = rows[SCORE].astype("U").astype(np.float64)  # as the shortest number that is this float32
-        score[np.isinf(score)] = np.nan
+        score[~(np.abs(score) <= LARGEST_NUMBER)] = np.nan
     paths = _paths(path, rows, PATH)
     return PickTable(
         micrograph=tuple(paths),
@@ -85,7 +99,7 @@ def read_picks(path: Path, name: str = "") -> PickTable:
         score=score,
         source=str(path),
         cryosparc=rows,
-        known=_known(rows, paths, shapes, UID, PIXEL_SIZE, (GROUP,)),
+        known=_known(path, rows, paths, shapes, UID, PIXEL_SIZE, (GROUP,)),
         remarks=(FILAMENTS,) if any(field.startswith("filament/") for field in _names(rows)) else (),
     )
 
@@ -105,7 +119,8 @@ def list_micrographs(path: Path) -> Mapping[str, KnownMicrograph]:
             " the exposures after motion correction or import."
         )
     shapes = _shapes(path, rows, EXPOSURE_SHAPE)
-    return _known(rows, _paths(path, rows, EXPOSURE_PATH), shapes, "uid", EXPOSURE_PIXEL_SIZE, EXPOSURE_GROUPS)
+    paths = _paths(path, rows, EXPOSURE_PATH)
+    return _known(path, rows, paths, shapes, "uid", EXPOSURE_PIXEL_SIZE, EXPOSURE_GROUPS)
 
 
 def write_picks(path: Path, picks: Sequence[MicrographPicks]) -> None:
@@ -144,8 +159,14 @@ def _load(path: Path) -> NDArray[np.void]:
         plain = path
         if head.startswith(COMPRESSED):
             plain = Path(folder) / "plain.cs"
-            words = [sys.executable, "-c", RECODE, str(path), str(plain)]
-            if subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode != 0:
+            size = path.stat().st_size
+            unpacked = size * HIGHEST_COMPRESSION + (1 << 26)
+            limits = (str(4 * unpacked + (1 << 31)), str(unpacked))
+            words = [sys.executable, "-c", RECODE, str(path), str(plain), *limits]
+            done = subprocess.run(
+                words, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=120 + (size >> 20)
+            )
+            if done.returncode != 0:
                 raise ValueError("its contents do not fit its header")
         elif not head.startswith(b"\x93NUMPY"):
             raise ValueError("it begins as no .cs does")
@@ -168,16 +189,33 @@ def _described(rows: NDArray[np.void]) -> str:
     return f"it has {', '.join(f'{group}/…' for group in groups)}" if groups else "it has no such fields"
 
 
+def _numbers(path: Path, rows: NDArray[np.void], field: str, shape: tuple[int, ...] = ()) -> NDArray[np.float64]:
+    """Give a field of numbers, an array of this shape for each row."""
+    if rows[field].dtype.kind not in "iuf" or rows[field].shape[1:] != shape:
+        raise InputError(f"{path}: {field} holds what is no number: write it again.")
+    return rows[field].astype(np.float64)
+
+
+def _ids(path: Path, rows: NDArray[np.void], field: str, largest: int) -> list[int]:
+    """Give a field of ids, a whole number from 0 for each row."""
+    ids: list[int] = rows[field].tolist()
+    if rows[field].dtype.kind not in "iu" or rows[field].ndim != 1 or not all(0 <= one <= largest for one in ids):
+        raise InputError(f"{path}: {field} holds what is no id: write it again.")
+    return ids
+
+
 def _shapes(path: Path, rows: NDArray[np.void], field: str) -> NDArray[np.int64]:
     """Give (rows, columns) of each row's micrograph."""
-    shapes = rows[field].astype(np.int64)
-    if shapes.shape != (len(rows), 2) or ((shapes < 1) | (shapes > LARGEST_SIDE)).any():
+    shapes = _numbers(path, rows, field, (2,))
+    if not ((shapes >= 1) & (shapes <= LARGEST_SIDE)).all():
         raise InputError(f"{path}: {field} holds what is no size of an image: write it again.")
-    return shapes
+    return shapes.astype(np.int64)
 
 
 def _paths(path: Path, rows: NDArray[np.void], field: str) -> list[str]:
     """Give the path of each row's micrograph, without CryoSPARC's mark of one within the project."""
+    if rows[field].dtype.kind not in "SU" or rows[field].ndim != 1:
+        raise InputError(f"{path}: {field} holds no names: write it again.")
     distinct, place = np.unique(rows[field], return_inverse=True)
     names = [value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value) for value in distinct]
     names = [value.removeprefix(">") for value in names]
@@ -185,10 +223,12 @@ def _paths(path: Path, rows: NDArray[np.void], field: str) -> list[str]:
         raise InputError(
             f"{path}: {field} is empty in row {int((place == names.index('')).argmax()) + 1}: copy it again."
         )
+    check_names(names, str(path))
     return [names[index] for index in place]
 
 
 def _known(
+    path: Path,
     rows: NDArray[np.void],
     paths: Sequence[str],
     shapes: NDArray[np.int64],
@@ -198,17 +238,21 @@ def _known(
 ) -> dict[str, KnownMicrograph]:
     known: dict[str, KnownMicrograph] = {}
     group = next((field for field in groups if field in _names(rows)), None)
-    for path, index in dict(zip(reversed(paths), reversed(range(len(paths))), strict=True)).items():
-        row, (height, width) = rows[index], shapes[index].tolist()
-        size = float(str(row[pixel_size])) if pixel_size in _names(rows) else 0.0
+    uids = _ids(path, rows, uid, (1 << 64) - 1) if uid in _names(rows) else None
+    group_of = _ids(path, rows, group, LARGEST_GROUP) if group else None
+    if pixel_size in _names(rows):
+        _numbers(path, rows, pixel_size)
+    for name, index in dict(zip(reversed(paths), reversed(range(len(paths))), strict=True)).items():
+        height, width = shapes[index].tolist()
+        size = float(str(rows[index][pixel_size])) if pixel_size in _names(rows) else 0.0
         micrograph = CryosparcMicrograph(
-            uid=int(row[uid]) if uid in _names(rows) else 0,
-            path=path,
+            uid=0 if uids is None else uids[index],
+            path=name,
             shape=(height, width),
             pixel_size_angstrom=size if np.isfinite(size) and size > 0 else None,
-            exposure_group=int(row[group]) if group else None,
+            exposure_group=None if group_of is None else group_of[index],
         )
-        known[path] = KnownMicrograph(micrograph.shape, micrograph.pixel_size_angstrom, micrograph)
+        known[name] = KnownMicrograph(micrograph.shape, micrograph.pixel_size_angstrom, micrograph)
     return dict(reversed(known.items()))
 
 

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from pickery.errors import InputError
-from pickery.formats.contract import FileKind, KnownMicrograph, MicrographPicks, PickTable
+from pickery.formats.contract import LARGEST_NUMBER, FileKind, KnownMicrograph, MicrographPicks, PickTable
 from pickery.formats.files import reading, writing
 
 BOXES = "boxes"
 PICKED_BY = "manual"
-LARGEST_BYTES = 1 << 28
+LARGEST_BYTES = 1 << 26  # lists of nothing need thirty times as much memory as file
 
 
 def read_picks(path: Path, name: str = "") -> PickTable:
@@ -44,7 +44,7 @@ def read_picks(path: Path, name: str = "") -> PickTable:
         numbers = box[:2] if isinstance(box, list) else []
         if len(numbers) < 2 or not all(_is_finite(number) for number in numbers):
             raise InputError(
-                f"{path}: box {index + 1} is {json.dumps(box)[:60]}, which does not begin with the numbers x and y:"
+                f"{path}: box {index + 1} is {_shown(box)}, which does not begin with the numbers x and y:"
                 " correct or remove it."
             )
         points[index] = numbers
@@ -85,13 +85,17 @@ def _load(path: Path) -> Any:
             raise ValueError("it has lists within lists without end") from None
 
 
+def _shown(value: object) -> str:
+    try:
+        return json.dumps(value)[:60]
+    except RecursionError:  # which reading it had just not met
+        return "lists within lists"
+
+
 def _is_finite(value: object) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
-    try:
-        return bool(np.isfinite(float(value)))
-    except OverflowError:
-        return False
+    return abs(value) <= LARGEST_NUMBER  # not of nan
 
 
 KIND = FileKind(

@@ -3,12 +3,16 @@
 import glob
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from pickery.atomic import atomic_path
 from pickery.errors import InputError
+
+UNWRITABLE = ("Cc", "Cs", "Zl", "Zp")
+"""Unicode's categories of control characters, undecoded bytes, and ends of lines and paragraphs."""
 
 
 def os_problem(error: OSError) -> str:
@@ -104,10 +108,16 @@ def writing(path: Path) -> Iterator[Path]:
         raise InputError(f"{path} cannot be written ({error.strerror or error}): give another place.") from error
 
 
-def natural_key(text: str) -> tuple[list[str | int], str]:
+def natural_key(text: str) -> tuple[list[str | tuple[int, str]], str]:
     """Sort key by which ``mic_2`` comes before ``mic_10``."""
     pieces = re.split(r"([0-9]+)", text)
-    return [int(piece) if index % 2 else piece for index, piece in enumerate(pieces)], text
+    return [_size_of(piece) if index % 2 else piece for index, piece in enumerate(pieces)], text
+
+
+def _size_of(digits: str) -> tuple[int, str]:
+    """Give what orders whole numbers by their size; not `int`, which refuses thousands of digits."""
+    digits = digits.lstrip("0")
+    return len(digits), digits
 
 
 def expand(source: str, setting: str) -> tuple[list[Path], bool]:
@@ -123,8 +133,33 @@ def expand(source: str, setting: str) -> tuple[list[Path], bool]:
     Raises
     ------
     InputError
-        Nothing is there.
+        Nothing is there, what is there is no file, or its name cannot be written into tables.
     """
+    paths, chosen = _expanded(source, setting)
+    check_names(map(str, paths), setting)
+    strange = next((path for path in paths if not os.path.isfile(path) and os.path.exists(path)), None)
+    if strange is not None:  # opening a pipe would wait for someone to write into it
+        raise InputError(f"{setting} has {strange}, which is a pipe or a device, not a file: copy its contents to one.")
+    return paths, chosen
+
+
+def check_names(names: Iterable[str], setting: str) -> None:
+    """Check that names of files can stand in a line of a table, in UTF-8.
+
+    Raises
+    ------
+    InputError
+        One has a line end, a tab or another control character in it, or bytes that are no text.
+    """
+    for name in names:
+        if not name.isprintable() and any(unicodedata.category(sign) in UNWRITABLE for sign in name):
+            raise InputError(
+                f"{setting} has {name!a}, a name with a line end, a tab, another control character or bytes that"
+                " are not text in UTF-8, which no table can hold: give the file another name."
+            )
+
+
+def _expanded(source: str, setting: str) -> tuple[list[Path], bool]:
     given = os.path.expanduser(source)
     if not source.strip() or "\0" in source:
         raise InputError(f"{setting} is empty: give a file, a folder or a glob.")

@@ -10,7 +10,15 @@ from numpy.typing import NDArray
 
 from pickery.errors import InputError
 from pickery.formats.contract import CryosparcMicrograph, ImageKind, KnownMicrograph, MicrographHeader
-from pickery.formats.files import expand, look_for_listed, missing_error, natural_key, reading, unique_names
+from pickery.formats.files import (
+    check_names,
+    expand,
+    look_for_listed,
+    missing_error,
+    natural_key,
+    reading,
+    unique_names,
+)
 from pickery.formats.images import IMAGE_ENDINGS, bare_name, image_kind, without_id
 from pickery.formats.mrc import write_mrc
 from pickery.formats.registry import LIST_ENDINGS, kind_of
@@ -96,6 +104,7 @@ def find_micrographs(
         found |= _elsewhere(listed, found, absent_too=absent_too)
     if not found:
         raise InputError(f"{setting} is empty: give a folder of micrographs, a glob or a list.")
+    check_names(map(str, found), setting)
     paths = sorted(found, key=lambda path: natural_key(str(path)))
     gone = next((path for path in paths if not os.path.exists(path)), None)
     if gone is not None and not absent_too:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pickery.errors import InputError
-from pickery.formats.contract import ImageKind, MicrographHeader
+from pickery.formats.contract import LARGEST_PIXELS, LARGEST_SIDE, ImageKind, MicrographHeader
 from pickery.formats.files import reading, writing
 
 HEADER_BYTES = 1024
@@ -28,7 +28,8 @@ MODES = {
     101: "numbers of 4 bits",
 }
 CHUNK_BYTES = 1 << 24
-LARGEST_SIDE = 1 << 20  # no detector comes near; a larger number is junk read as a header
+LARGEST_EXTENDED_BYTES = 1 << 26  # of the extended header; that of a frame of a long movie has thousands of bytes
+HIGHEST_GZIP_COMPRESSION = 1032
 IMOD_STAMP, IMOD_SIGNED_BYTES = 1146047817, 1  # at bytes 152 and 156, see IMOD's description of its MRC headers
 
 
@@ -58,15 +59,30 @@ def read_pixels(path: Path) -> NDArray[Any]:
     with reading(path, "an MRC image"), closing(_open(path)) as stream:
         layout = _layout(path, stream)
         _skip(stream, layout.offset - HEADER_BYTES)
+        if not isinstance(stream, io.BufferedReader):
+            return _unpacked(path, stream, layout)
         pixels = np.empty(layout.header.shape, layout.dtype)
         target = pixels.reshape(-1).view(np.uint8).data
         filled = 0
         while filled < len(target):
-            count = stream.readinto(target[filled : filled + CHUNK_BYTES])  # type: ignore[attr-defined]
+            count = stream.readinto(target[filled : filled + CHUNK_BYTES])
             if not count:
                 raise _truncated(path, layout.header, len(target), filled)
             filled += count
         return pixels
+
+
+def _unpacked(path: Path, stream: IO[bytes], layout: _Layout) -> NDArray[Any]:
+    """Read compressed pixels into memory that grows with what is there, whatever the header promises."""
+    rows, columns = layout.header.shape
+    expected = rows * columns * layout.dtype.itemsize
+    held = bytearray()
+    while len(held) < expected:
+        piece = stream.read(min(CHUNK_BYTES, expected - len(held)))
+        if not piece:
+            raise _truncated(path, layout.header, expected, len(held))
+        held += piece
+    return np.frombuffer(held, layout.dtype).reshape(layout.header.shape)
 
 
 def write_mrc(path: Path, image: NDArray[Any], *, pixel_size_angstrom: float | None) -> None:
@@ -122,7 +138,8 @@ def _layout(path: Path, stream: IO[bytes]) -> _Layout:
         raise InputError(f"{path} is not an MRC image: its header makes no sense; check what kind of file it is.")
     columns, rows, sections = (int(header[field]) for field in ("nx", "ny", "nz"))
     extended = int(header["nsymbt"])
-    if not (0 < columns <= LARGEST_SIDE and 0 < rows <= LARGEST_SIDE and sections > 0 and extended >= 0):
+    sides_fit = 0 < columns <= LARGEST_SIDE and 0 < rows <= LARGEST_SIDE and sections > 0
+    if not (sides_fit and 0 <= extended <= LARGEST_EXTENDED_BYTES):
         raise InputError(
             f"{path} is not an MRC image: its header says {columns} × {rows} × {sections} pixels after an extended"
             f" header of {extended} bytes; write or copy it again."
@@ -133,14 +150,17 @@ def _layout(path: Path, stream: IO[bytes]) -> _Layout:
         raise InputError(
             f"{path} holds {MODES[mode]} (MRC mode {mode}): write it as a real image, such as mode 2 (float32)."
         )
+    check_pixels(path, rows, columns)
     dtype = np.dtype(dtype_from_mode(mode)).newbyteorder(byte_order)
     if mode == 0 and _unsigned_bytes(raw, byte_order):
         dtype = np.dtype(np.uint8)
     layout = _Layout(MicrographHeader((rows, columns), dtype.name, _pixel_size(header)), dtype, HEADER_BYTES + extended)
+    expected, size = rows * columns * dtype.itemsize, path.stat().st_size
     if isinstance(stream, io.BufferedReader):  # of a compressed file only reading it all tells the size
-        expected, held = rows * columns * dtype.itemsize, path.stat().st_size - layout.offset
-        if held < expected:
-            raise _truncated(path, layout.header, expected, max(held, 0))
+        if size - layout.offset < expected:
+            raise _truncated(path, layout.header, expected, max(size - layout.offset, 0))
+    elif isinstance(stream, gzip.GzipFile) and size * HIGHEST_GZIP_COMPRESSION < expected:
+        raise _truncated(path, layout.header, expected, size)
     return layout
 
 
@@ -188,6 +208,21 @@ def _not_one_image(path: Path, sections: int, *, volume: bool) -> InputError:
     if volume and not path.name.lower().endswith((".mrcs", ".mrcs.gz", ".mrcs.bz2")):
         return InputError(f"{path} holds a volume of {sections} sections: give 2-D micrographs, one image a file.")
     return stack_error(path, sections)
+
+
+def check_pixels(path: Path, rows: int, columns: int) -> None:
+    """Refuse an image that is larger than any micrograph; shared with the other image formats.
+
+    Raises
+    ------
+    InputError
+        It is.
+    """
+    if rows * columns > LARGEST_PIXELS:
+        raise InputError(
+            f"{path} has {columns} × {rows} pixels by its header, more than any micrograph ({LARGEST_PIXELS} in all):"
+            " write or copy it again, or cut it into pieces."
+        )
 
 
 def stack_error(path: Path, frames: int) -> InputError:

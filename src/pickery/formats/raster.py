@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pickery.errors import InputError
 from pickery.formats.contract import ImageKind, MicrographHeader
 from pickery.formats.files import reading
-from pickery.formats.mrc import stack_error
+from pickery.formats.mrc import check_pixels, stack_error
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
@@ -61,10 +61,13 @@ def _tiff(path: Path) -> Iterator[Any]:
     """Open a TIFF and give its one image."""
     import tifffile
 
-    with reading(path, "a TIFF"), tifffile.TiffFile(path) as tiff:
+    # of other programs' kinds of TIFF some name further files, which would be opened wherever they lie
+    alone: dict[str, Any] = {"_multifile": False, **dict.fromkeys(("is_ome", "is_mmstack", "is_ndtiff"), False)}
+    with reading(path, "a TIFF"), tifffile.TiffFile(path, **alone) as tiff:
         series = tiff.series[0]
         rows, columns = (series.shape[series.axes.index(axis)] for axis in "YX")
         samples = series.shape[series.axes.index("S")] if "S" in series.axes else 1
+        check_pixels(path, rows, columns * samples)
         images = series.size // (rows * columns * samples) if series.size else 0
         same = [other for other in tiff.series if other.shape == series.shape]  # others may be thumbnails
         if images * len(same) > 1:
@@ -75,8 +78,9 @@ def _tiff(path: Path) -> Iterator[Any]:
         expected = rows * columns * samples * series.dtype.itemsize
         if page.compression != 1:
             expected //= HIGHEST_COMPRESSION
-        lacking = sum(page.databytecounts) < expected or 0 in page.databytecounts
-        if not images or not ends or lacking or max(ends) > path.stat().st_size:
+        size = path.stat().st_size  # strips may share their bytes, and then have more in sum than the file
+        lacking = min(sum(page.databytecounts), size) < expected or 0 in page.databytecounts
+        if not images or not ends or lacking or max(ends) > size:
             raise InputError(f"{path} is truncated: part of its pixels is not there; write or copy it again.")
         yield series
 

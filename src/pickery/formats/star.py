@@ -180,5 +180,6 @@ def _size(cell: str) -> float | None:
 
 
 def _described(tables: Sequence[TextTable]) -> str:
-    found = ", ".join(f"_{name}" for table in tables for name in table.columns[:12])
-    return f"it has {found}" if found else "it has no tables"
+    names = [f"_{name}" for table in tables for name in table.columns[:12]]
+    more = f" and {len(names) - 60} more" if len(names) > 60 else ""
+    return f"it has {', '.join(names[:60])}{more}" if names else "it has no tables"

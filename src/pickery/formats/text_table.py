@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pickery.errors import InputError
-from pickery.formats.contract import PickTable
+from pickery.formats.contract import LARGEST_NUMBER, PickTable
 
 
 class TextTable:
@@ -63,7 +63,7 @@ class TextTable:
         Raises
         ------
         InputError
-            A cell is no finite number; the message has its row.
+            A cell is no finite number, or one above `LARGEST_NUMBER`; the message has its row.
         """
         cells = self.cells[column]
         if optional:
@@ -73,10 +73,13 @@ class TextTable:
         except ValueError:
             bad = next(index for index, cell in enumerate(cells) if not _is_number(cell))
         else:
-            wrong = np.isinf(numbers) if optional else ~np.isfinite(numbers)
+            small = np.abs(numbers) <= LARGEST_NUMBER
+            wrong = ~(small | np.isnan(numbers)) if optional else ~small
             if not wrong.any():
                 return numbers
             bad = int(wrong.argmax())
+            if np.isfinite(numbers[bad]):
+                raise InputError(f"{self._cell(bad, column)} is '{cells[bad]}', beyond any image: correct the row.")
         raise InputError(f"{self._cell(bad, column)} is '{cells[bad]}', no finite number: correct or remove the row.")
 
     def names(self, column: str) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Picks on their way out: one file or a folder of files, and what such a file cannot hold."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,7 +9,7 @@ import numpy as np
 
 from pickery.errors import InputError
 from pickery.formats.contract import FileKind, MicrographPicks
-from pickery.formats.files import unique_names
+from pickery.formats.files import check_names, unique_names
 from pickery.formats.images import bare_name
 from pickery.formats.registry import WRITTEN_ENDINGS, kind_by_ending
 
@@ -146,8 +147,13 @@ def _agree(out: Path, format: str) -> bool:
 
 
 def _file_names(picks: Sequence[MicrographPicks], out: Path) -> list[str]:
-    """Give the names by which files of one micrograph are called."""
-    return unique_names([Path("/", one.micrograph) for one in picks], bare_name, str(out))
+    """Give the names by which files of one micrograph are called; no name leads out of their folder."""
+    check_names((one.micrograph for one in picks), str(out))
+    paths = [Path(os.path.normpath(os.path.join("/", one.micrograph))) for one in picks]
+    nameless = next((one.micrograph for one, path in zip(picks, paths, strict=True) if not path.name), None)
+    if nameless is not None:
+        raise InputError(f"{out} would have the picks of {nameless!r}, which is no name of a micrograph: correct it.")
+    return unique_names(paths, bare_name, str(out))
 
 
 def _names(picks: Sequence[MicrographPicks], kind: FileKind, one_file: bool) -> list[str]:

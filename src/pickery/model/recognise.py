@@ -1,5 +1,6 @@
 """Tells a network's settings from its parameters' names and shapes. Knows nothing of files."""
 
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -115,7 +116,7 @@ def recognise(
 
 def _layer_number(name: str, source: str) -> int:
     parts = name.split(".")
-    if not name.startswith(_PREFIX) or not parts[2].isdigit():
+    if not name.startswith(_PREFIX) or not re.fullmatch(r"[0-9]{1,6}", parts[2]):
         raise InputError(
             f"{source} does not hold a Topaz particle picker: it has a parameter {name}, where {_PREFIX}NUMBER.… or "
             f"classifier.… is expected."

@@ -2,11 +2,12 @@
 
 A pickle names functions to call. Of those, only the handful below is known here, each replaced by a function of our
 own; a class of Topaz or torch.nn becomes an inert object that holds its state. Anything else ends the reading. Knows
-torch's two file layouts: the zip archive (torch 1.6 and later) and the older stream of pickles.
+torch's two file layouts: the zip archive (torch 1.6 and later) and the older stream of pickles, whose language
+`pickle_machine` reads.
 """
 
 import io
-import pickle
+import math
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
@@ -17,6 +18,7 @@ import torch
 from torch import Tensor
 
 from pickery.errors import InputError
+from pickery.model.pickle_machine import Known, Refused, TakesState, fill, plain, run
 
 _DTYPES = {
     "BFloat16Storage": torch.bfloat16,
@@ -30,11 +32,12 @@ _DTYPES = {
     "LongStorage": torch.int64,
     "ShortStorage": torch.int16,
 }
+LARGEST_SIDE = 1 << 40  # of a tensor: one without numbers may claim any
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _STAND_IN_MODULES = ("topaz.", "torch.nn.modules.")
 
 
-class StandIn:
+class StandIn(TakesState):
     """An object of a class that is not run here: its state, and the name of its class.
 
     Attributes
@@ -45,17 +48,9 @@ class StandIn:
         What the file gives as the object's attributes.
     """
 
-    class_name = ""
-
-    def __init__(self, *_: object) -> None:
-        self.state: dict[str, Any] = {}
-
-    def __setstate__(self, state: object) -> None:
-        self.state = state if isinstance(state, dict) else {}
-
-
-class _Refused(Exception):
-    """The file names something that is not known here."""
+    def __init__(self, class_name: str) -> None:
+        self.class_name = class_name
+        self.state = {}
 
 
 def read_torch_file(path: Path) -> Any:
@@ -75,7 +70,7 @@ def read_torch_file(path: Path) -> Any:
             if not start.startswith(b"\x80"):  # a pickle's; others could by chance read as a strange one
                 raise ValueError("it does not begin as torch's files do")
             return _read_stream(file)
-    except _Refused as refusal:
+    except Refused as refusal:
         raise InputError(
             f"{path} asks to run code ({refusal}) and was not opened further: only tensors and Topaz's own classes are "
             f"read. Take the file from its source again, or save the weights alone (a state dict)."
@@ -91,42 +86,53 @@ def read_torch_file(path: Path) -> Any:
         ) from None
 
 
-class _Unpickler(pickle.Unpickler):
-    """Rebuilds containers, tensors and stand-ins; `storage` gives the numbers (key, dtype, count) -> 1-D tensor."""
+Storage = Callable[[str, torch.dtype, int], Tensor]
+"""Gives the numbers: (key, dtype, count) → 1-D tensor."""
 
-    def __init__(self, file: BinaryIO, storage: Callable[[str, torch.dtype, int], Tensor]) -> None:
-        super().__init__(file)
-        self.storage = storage
 
-    def find_class(self, module: str, name: str) -> Any:
-        match module, name:
-            case "collections", "OrderedDict":
-                return OrderedDict
-            case (("builtins" | "__builtin__"), "set"):
-                return set
-            case "torch._utils", ("_rebuild_tensor" | "_rebuild_tensor_v2"):
-                return _rebuild_tensor
-            case "torch._utils", ("_rebuild_parameter" | "_rebuild_parameter_with_state"):
-                return _rebuild_parameter
-            case "torch", "Size":
-                return tuple
-            case "torch", name if name in _DTYPES:
-                return _DTYPES[name]
-            case module, name if module.startswith(_STAND_IN_MODULES):
-                return type(name, (StandIn,), {"class_name": f"{module}.{name}"})
-        raise _Refused(f"{module}.{name}")
+def _load(file: BinaryIO, storage: Storage) -> Any:
+    """Rebuild containers, tensors and stand-ins."""
 
-    def persistent_load(self, pid: Any) -> Any:
+    def referred(pid: Any) -> Any:
         match pid:
             case ("storage", torch.dtype() as dtype, str(key), _, int(count), *_):
-                return self.storage(key, dtype, count)
-            case ("module", type() as stand_in, *_) if issubclass(stand_in, StandIn):
+                return storage(key, dtype, count)
+            case ("module", Known() as stand_in, *_):
                 return stand_in  # old files carry a class's source beside its name; it is left unread
-        raise _Refused(f"a reference of a kind that torch does not write: {str(pid)[:80]}")
+        raise Refused(f"a reference of a kind that torch does not write: {str(pid)[:80]}")
+
+    return run(file, _named, referred)
+
+
+def _named(module: str, name: str) -> Any:
+    """Give what a name in the file stands for here."""
+    match module, name:
+        case "collections", "OrderedDict":
+            return Known(_ordered)
+        case (("builtins" | "__builtin__"), "set"):
+            return Known(lambda items=(): set(map(plain, items)))
+        case "torch._utils", ("_rebuild_tensor" | "_rebuild_tensor_v2"):
+            return Known(_rebuild_tensor)
+        case "torch._utils", ("_rebuild_parameter" | "_rebuild_parameter_with_state"):
+            return Known(_rebuild_parameter)
+        case "torch", "Size":
+            return Known(tuple)
+        case "torch", name if name in _DTYPES:
+            return _DTYPES[name]
+        case module, name if module.startswith(_STAND_IN_MODULES):
+            return Known(lambda *_: StandIn(f"{module}.{name}"))
+    raise Refused(f"{module}.{name}"[:200])
+
+
+def _ordered(items: Any = ()) -> OrderedDict[Any, Any]:
+    made: OrderedDict[Any, Any] = OrderedDict()
+    fill(made, ((key, value) for key, value in items))
+    return made
 
 
 def _rebuild_tensor(storage: Tensor, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: object) -> Tensor:
-    if torch.Size(size).numel() > storage.numel():  # a stride of 0 could repeat a number without end
+    # a stride of 0 could repeat a number without end; torch's own product of the sides may overflow
+    if min(size, default=0) < 0 or math.prod(size) > storage.numel() or max(size, default=0) > LARGEST_SIDE:
         raise ValueError(f"a tensor of shape {tuple(size)} in a storage of {storage.numel()} numbers")
     return storage.as_strided(size, stride, offset)
 
@@ -146,7 +152,7 @@ def _read_archive(file: BinaryIO) -> Any:
     with zipfile.ZipFile(file) as archive:
         names = archive.namelist()
         if any(name.endswith(("/constants.pkl", "/model.json")) for name in names):
-            raise _Refused("it is a TorchScript program")
+            raise Refused("it is a TorchScript program")
         if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
             raise ValueError("its parts are compressed")
         pickles = [name for name in names if name.endswith("data.pkl")]
@@ -155,6 +161,8 @@ def _read_archive(file: BinaryIO) -> Any:
         root = pickles[0].removesuffix("data.pkl")
         if root + "byteorder" in names and archive.read(root + "byteorder") != b"little":
             raise ValueError("its numbers are in big-endian order")
+        if sum(entry.file_size for entry in archive.infolist()) > file.seek(0, io.SEEK_END):
+            raise ValueError("its parts are larger than the whole")  # they would lie over one another
         storages: dict[str, Tensor] = {}
 
         def storage(key: str, dtype: torch.dtype, count: int) -> Tensor:
@@ -162,7 +170,7 @@ def _read_archive(file: BinaryIO) -> Any:
                 storages[key] = _numbers(archive.read(f"{root}data/{key}"), dtype, count)
             return storages[key]
 
-        return _Unpickler(io.BytesIO(archive.read(pickles[0])), storage).load()
+        return _load(io.BytesIO(archive.read(pickles[0])), storage)
 
 
 def _read_stream(file: BinaryIO) -> Any:
@@ -174,7 +182,7 @@ def _read_stream(file: BinaryIO) -> Any:
         return torch.empty(count, dtype=dtype, device="meta")
 
     def load() -> Any:
-        return _Unpickler(file, announce).load()
+        return _load(file, announce)
 
     if load() != _LEGACY_MAGIC:
         raise ValueError("it does not begin as torch's files do")
@@ -184,10 +192,10 @@ def _read_stream(file: BinaryIO) -> Any:
     start = file.tell()
     load()  # the object without its numbers, which tells the kind of each storage
     storages: dict[str, Tensor] = {}
-    for key in load():
+    for key in map(plain, load()):
         dtype, count = announced[key]
         if int.from_bytes(file.read(8), "little") != count:
             raise ValueError(f"storage {key} is not as long as announced")
         storages[key] = _numbers(file.read(count * dtype.itemsize), dtype, count)
     file.seek(start)
-    return _Unpickler(file, lambda key, dtype, count: storages[key]).load()
+    return _load(file, lambda key, dtype, count: storages[key])

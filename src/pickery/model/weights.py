@@ -1,6 +1,6 @@
 """Weights to and from files: Pickery's model files, Topaz's models, Topaz's pretrained detectors.
 
-No file can run code here: Pickery's are read with torch's `weights_only`, Topaz's through `restricted_pickle`.
+No file can run code here: all are read through `restricted_pickle`. Pickery's own load with torch's `weights_only` too.
 """
 
 import importlib.metadata
@@ -74,6 +74,17 @@ def load_weights(source: str, *, setting: str = "model.pretrained") -> LoadedWei
 
 def _from_file(path: Path) -> LoadedWeights:
     content = read_torch_file(path)
+    try:
+        return _understood(content, path)
+    except (InputError, Warning):
+        raise
+    except Exception as error:  # what a file says of itself may be anything
+        raise InputError(
+            f"{path} is damaged, what it holds is no model ({type(error).__name__}: {str(error)[:200]}): copy it again."
+        ) from None
+
+
+def _understood(content: Any, path: Path) -> LoadedWeights:
     if isinstance(content, dict) and content.get("format") == MODEL_FORMAT:
         content = _checked_version(content, path)
         settings, state = content["architecture"], content["state_dict"]
@@ -83,7 +94,9 @@ def _from_file(path: Path) -> LoadedWeights:
         state, kinds, dropout = _flatten(content, path)
         found = recognise(state, layer_kinds=kinds, dropout=dropout, source=str(path))
         kind = "Topaz module"
-    elif isinstance(content, dict) and all(isinstance(value, Tensor) for value in content.values()):
+    elif isinstance(content, dict) and all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in content.items()
+    ):
         found = recognise(content, source=str(path))
         kind = "Topaz state dict"
     else:
@@ -96,8 +109,12 @@ def _from_file(path: Path) -> LoadedWeights:
 def _flatten(module: StandIn, path: Path) -> tuple[dict[str, Tensor], list[str], float]:
     """Return a module's state dict, the classes of its feature layers, and its dropout rate."""
     state: dict[str, Tensor] = {}
+    seen: set[int] = set()
 
     def walk(node: StandIn, prefix: str) -> None:
+        if id(node) in seen:  # modules in one another would be walked without end
+            raise ValueError("a module that stands in two places")
+        seen.add(id(node))
         for kind in ("_parameters", "_buffers"):
             for name, tensor in node.state.get(kind, {}).items():
                 if isinstance(tensor, Tensor):
@@ -216,15 +233,7 @@ def load_model_file(path: Path) -> dict[str, Any]:
     InputError
         If the file is missing, broken, of another kind, or written by a later version.
     """
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from None
-    except Exception as error:  # a broken file fails in any way there is
-        raise InputError(
-            f"{path} is not a model file of Pickery, or it is cut short ({type(error).__name__}): copy it again."
-        ) from None
-    return _checked_version(content, path)
+    return _checked_version(read_torch_file(path), path)
 
 
 def load_model(path: Path) -> tuple[Picker, dict[str, Any]]:
@@ -239,7 +248,7 @@ def _checked_version(content: Any, path: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or content.get("format") != MODEL_FORMAT:
         raise InputError(f"{path} is not a model file of Pickery.")
     version = content.get("version", 0)
-    if version > MODEL_VERSION:
+    if isinstance(version, int) and version > MODEL_VERSION:
         raise InputError(
             f"{path} was written by a later version of Pickery (file version {version}, known here: up to "
             f"{MODEL_VERSION}): update Pickery."
@@ -254,6 +263,6 @@ def _is_whole(content: Mapping[str, Any]) -> bool:
         with torch.device("meta"):  # shapes only
             blank = build_model(**content["architecture"], seed=None).state_dict()
         held = {name: tensor.shape for name, tensor in content["state_dict"].items()}
-    except (KeyError, TypeError, AttributeError, InputError):
+    except Exception:  # its settings may be anything
         return False
     return held == {name: tensor.shape for name, tensor in blank.items()}

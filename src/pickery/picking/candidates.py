@@ -10,7 +10,6 @@ import hashlib
 import io
 import json
 import re
-import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,7 +151,8 @@ def read_candidates(path: Path, *, floor: float, stamp: str) -> Candidates | Non
                 return None
             points, scores = content["points"].astype(np.int64), content["scores"]
         shape, full_shape = tuple(about["shape"]), tuple(about["full_shape"])
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
-        return None  # not there, or spoilt from outside
-    whole = points.ndim == 2 and points.shape == (len(scores), 2) and len(shape) == len(full_shape) == 2
+        whole = points.shape == (len(scores), 2) and scores.dtype.kind == "f" and scores.ndim == 1
+        whole = whole and all(len(sides) == 2 and min(map(int, sides)) > 0 for sides in (shape, full_shape))
+    except Exception:  # not there, or spoilt from outside in any way there is
+        return None
     return Candidates(points, scores, shape, full_shape) if whole else None

@@ -117,15 +117,26 @@ def _read(source: str, address: str | None = None) -> PickingModel:
     picking, provenance = about.get("picking", {}), about.get("provenance", {})
     radius, threshold = picking.get("extraction_radius"), picking.get("threshold_best_f1")
     pixel_size = provenance.get("pixel_size_angstrom")
-    return PickingModel(
-        weights=weights,
-        digest=_digest(weights.architecture, weights.state_dict),
-        preprocess=about.get("preprocess") or None,
-        seed=int(provenance.get("seed", 0)),
-        threshold_best_f1=None if threshold is None or not math.isfinite(threshold) else float(threshold),
-        extraction_radius=None if radius is None else int(radius),
-        pixel_size_angstrom=None if pixel_size is None else float(pixel_size),
-    )
+    try:
+        return PickingModel(
+            weights=weights,
+            digest=_digest(weights.architecture, weights.state_dict),
+            preprocess=_preprocess(about.get("preprocess")),
+            seed=int(provenance.get("seed", 0)),
+            threshold_best_f1=None if threshold is None or not math.isfinite(threshold) else float(threshold),
+            extraction_radius=None if radius is None else int(radius),
+            pixel_size_angstrom=None if pixel_size is None else float(pixel_size),
+        )
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"{SETTING}={source} is damaged, what it says makes no sense: copy it again") from error
+
+
+def _preprocess(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Give the preprocessing settings that a model's file says, each of its type."""
+    if not found:
+        return None
+    types = {"downsample": float, "method": str, "pixel_sampling": int, "iterations": int}
+    return {**found, **{name: kind(found[name]) for name, kind in types.items()}}
 
 
 def _digest(architecture: Mapping[str, Any], state: Mapping[str, Tensor]) -> str:

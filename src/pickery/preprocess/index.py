@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -59,18 +60,18 @@ def read_index(directory: Path) -> Index:
     """
     again = "Prepare the micrographs again, which replaces it."
     try:
-        written = json.loads((directory / INDEX_FILE).read_text())
+        written = json.loads((directory / INDEX_FILE).read_text(encoding="utf-8"))
         size = (directory / IMAGES_FILE).stat().st_size
     except OSError as error:
         raise InputError(f"{directory} holds no prepared set ({error.strerror}). {again}") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise InputError(f"The prepared set {directory} has a damaged {INDEX_FILE}. {again}") from None
     try:
         version = written["version"]
         if version == VERSION:
             entries = tuple(_as_entry(entry) for entry in written["entries"])
             index = Index(dict(written["settings"]), entries)
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise InputError(f"The prepared set {directory} has a damaged {INDEX_FILE}. {again}") from None
     if version != VERSION:
         raise InputError(f"The prepared set {directory} is of version {version}, this program's is {VERSION}. {again}")
@@ -81,9 +82,19 @@ def read_index(directory: Path) -> Index:
 
 
 def _as_entry(written: Mapping[str, Any]) -> Entry:
-    rows, columns = written["shape"]
-    full_rows, full_columns = written["full_shape"]
-    return Entry(**{**written, "shape": (int(rows), int(columns)), "full_shape": (int(full_rows), int(full_columns))})
+    rows, columns = map(int, written["shape"])
+    full_rows, full_columns = map(int, written["full_shape"])
+    entry = Entry(**{**written, "shape": (rows, columns), "full_shape": (full_rows, full_columns)})
+    texts = (entry.content, entry.name, entry.path)
+    figures = [entry.mean, entry.std, entry.weight, entry.extreme]
+    figures += [] if entry.pixel_size_angstrom is None else [entry.pixel_size_angstrom]
+    if (
+        min(rows, columns, full_rows, full_columns) < 1
+        or not all(isinstance(text, str) for text in texts)
+        or not all(isinstance(figure, int | float) and math.isfinite(figure) for figure in figures)
+    ):
+        raise ValueError("not the entry of a micrograph")
+    return entry
 
 
 def write_index(directory: Path, index: Index) -> None:

@@ -70,7 +70,7 @@ def read_run(path: Path) -> Training | CrossValidated:
     Raises
     ------
     InputError
-        There is no such folder, no run in it, or the run is not finished.
+        There is no such folder, no run in it, the run is not finished, or what it wrote is damaged.
     """
     if path.is_file() and path.name == "model.ckpt":
         path = path.parent
@@ -85,10 +85,17 @@ def read_run(path: Path) -> Training | CrossValidated:
     summary = _json(path / "summary.json")
     settings = _yaml(path / "config.yaml")
     if "final" in summary:
+        folder = summary["final"].get("folder") if isinstance(summary["final"], dict) else None
+        if not isinstance(folder, str) or Path(folder).name != folder or folder == "..":  # its trainings lie within it
+            raise damaged(path / "summary.json", "it names no final training")
         # more epochs make another cross-validation, whose trainings begin at the beginning
-        final = _training(path / str(summary["final"]["folder"]), alone=False)
-        return CrossValidated(path, settings, summary, final)
+        return CrossValidated(path, settings, summary, _training(path / folder, alone=False))
     return _training(path)
+
+
+def damaged(path: Path, why: object) -> InputError:
+    """Say that a file of a run's folder is not as the run wrote it."""
+    return InputError(f"{path} is damaged ({' '.join(str(why).split())[:200]}): train again")
 
 
 def _training(path: Path, *, alone: bool = True) -> Training:
@@ -97,25 +104,37 @@ def _training(path: Path, *, alone: bool = True) -> Training:
         raise InputError(f"{path / missing} is missing, and without it there is nothing to report: train again")
     summary, settings = _json(path / "summary.json"), _yaml(path / "config.yaml")
     epochs = [{name: _number(text) for name, text in row.items()} for row in _rows(path / "metrics.csv")]
-    remarks = read_curves(
-        epochs,
-        monitor=str(summary["monitor"]),
-        best=int(summary["best_epoch"]),
-        summary=summary,
-        partial_labels=str(summary["picks"]["note"]).startswith("labels may be partial"),
-        goes_on=alone
-        and settings["optimizer"]["schedule"] == "constant"
-        and (settings.get("engine") or {}).get("name", "native") == "native",
-    )
-    return Training(path, settings, summary, epochs, _rows(path / "micrographs.csv"), remarks)
+    micrographs = _rows(path / "micrographs.csv")
+    try:
+        remarks = read_curves(
+            epochs,
+            monitor=str(summary["monitor"]),
+            best=int(summary["best_epoch"]),
+            summary=summary,
+            partial_labels=str(summary["picks"]["note"]).startswith("labels may be partial"),
+            goes_on=alone
+            and settings["optimizer"]["schedule"] == "constant"
+            and (settings.get("engine") or {}).get("name", "native") == "native",
+        )
+    except Exception as error:  # files that were changed may lack anything
+        raise damaged(path / "summary.json", f"or what lies beside it: {type(error).__name__} {error}") from error
+    return Training(path, settings, summary, epochs, micrographs, remarks)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise damaged(path, error) from error
 
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path} is damaged ({error}): train again") from error
-    assert isinstance(found, dict)
+        found = json.loads(_text(path))
+    except (ValueError, RecursionError) as error:
+        raise damaged(path, error) from error
+    if not isinstance(found, dict):
+        raise damaged(path, "it holds no names and values")
     return found
 
 
@@ -123,15 +142,22 @@ def _yaml(path: Path) -> dict[str, Any]:
     import yaml
 
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise InputError(f"{path} is damaged ({' '.join(str(error).split())}): train again") from error
-    assert isinstance(found, dict)
+        found = yaml.safe_load(_text(path))
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise damaged(path, error) from error
+    if not isinstance(found, dict):
+        raise damaged(path, "it holds no settings")
     return found
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
-    return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+    try:
+        rows = list(csv.DictReader(_text(path).split("\n")))
+    except csv.Error as error:
+        raise damaged(path, error) from error
+    if any(None in row or None in row.values() for row in rows):
+        raise damaged(path, "a row does not fit its columns")
+    return rows
 
 
 def _number(text: str | None) -> float:

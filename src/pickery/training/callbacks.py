@@ -13,6 +13,7 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from pickery.atomic import atomic_path
 from pickery.errors import InputError
+from pickery.model.restricted_pickle import read_torch_file
 from pickery.training.history import Epoch, best_epoch, write_metrics
 from pickery.training.module import PickerModule
 from pickery.training.team import Team
@@ -184,7 +185,7 @@ def find_checkpoint(path: Path) -> Path | None:
     if not path.exists():
         return None
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = read_torch_file(path)
         whole = {"state_dict", "optimizer_states", "loops", "callbacks"} <= content.keys()
     except Exception:  # a broken file fails in any way there is
         whole = False

@@ -78,12 +78,12 @@ def expanded(command: str, words: Sequence[str]) -> list[str]:
     root, uri = str(composed.tracking.root), composed.tracking.uri
     found = read_earlier(str(source), root=Path(root), uri=None if uri is None else str(uri))
     if "cross_validation" in found.settings and command != "cross-validate":
-        final = (_json(Path(source).expanduser() / "summary.json").get("final") or {}).get("folder")
-        if final is None:
+        final = _inner(_json(Path(source).expanduser() / "summary.json"), "final").get("folder")
+        if not isinstance(final, str) or Path(final).name != final or final == "..":  # its trainings lie within it
             raise InputError(
                 f"from_run={source} is a cross-validation, of many trainings: name one of them, such as its final one"
             )
-        found = read_earlier(str(Path(source).expanduser() / str(final)), root=Path(root), uri=None)
+        found = read_earlier(str(Path(source).expanduser() / final), root=Path(root), uri=None)
     settings = _from_here(command, found)
     try:
         before = again.words(command, settings)
@@ -133,8 +133,8 @@ def read_earlier(source: str, *, root: Path, uri: str | None) -> Earlier:
     if not (folder_of / SETTINGS).exists():
         raise InputError(f"from_run={source} holds no run (there is no {SETTINGS}): give the folder of a training")
     record_of = _json(folder_of / RECORD)
-    provenance = (_json(folder_of / "summary.json").get("provenance") or {}).get("versions") or {}
-    decides = record_of.get("decides") or {}
+    provenance = _inner(_inner(_json(folder_of / "summary.json"), "provenance"), "versions")
+    decides = _inner(record_of, "decides")
     began = record_of.get("began_in")
     return Earlier(
         _settings(folder_of / SETTINGS, source),
@@ -205,7 +205,7 @@ def _settings(path: Path, source: str) -> dict[str, Any]:
 
     try:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"from_run={source}: its {SETTINGS} is damaged ({' '.join(str(error).split())})") from error
     if not isinstance(found, dict) or not isinstance(found.get("data"), dict):
         raise InputError(f"from_run={source}: its {SETTINGS} holds no settings of a training")
@@ -215,6 +215,12 @@ def _settings(path: Path, source: str) -> dict[str, Any]:
 def _json(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _inner(found: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Give the names and values under a name, none where it holds something else."""
+    inner = found.get(name)
+    return inner if isinstance(inner, dict) else {}

@@ -65,7 +65,7 @@ def run_loop(
             use_distributed_sampler=False,
         )
         try:
-            trainer.fit(module, data, ckpt_path=find_checkpoint(folder / "last.ckpt"))
+            trainer.fit(module, data, ckpt_path=find_checkpoint(folder / "last.ckpt"), weights_only=True)
         except SystemExit as error:
             # Lightning turns Ctrl-C into an exit; the command line wants to know what happened
             raise KeyboardInterrupt from error

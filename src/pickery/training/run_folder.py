@@ -52,6 +52,8 @@ NOT_COUNTED = (
 )
 
 RECORD = "run.json"
+UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+"""What reading a record that is damaged may raise."""
 
 State = Literal["new", "interrupted", "finished", "longer"]
 
@@ -243,7 +245,7 @@ class RunFolder:
         if summary.exists():
             try:
                 done = int(json.loads(summary.read_text(encoding="utf-8"))["epochs"])
-            except (ValueError, KeyError, TypeError) as error:
+            except UNREADABLE as error:
                 raise damaged(path, summary) from error
         state: State = "interrupted" if not done else "finished" if done >= epochs else "longer"
         return cls(path, state, decides, record.tracked_run, record.tracking_key, record.tracked_to_end, done, lock)
@@ -295,10 +297,10 @@ def read_record(path: Path, decides: Mapping[str, Any]) -> Record:
     """
     try:
         written = json.loads((path / RECORD).read_text(encoding="utf-8"))
-        earlier, tracked = dict(written["decides"]), written["tracked_run"]
+        earlier, tracked = {str(name): value for name, value in written["decides"].items()}, written["tracked_run"]
         # earlier versions had no key, and told the end to all that they finished
         key, to_end = str(written.get("tracking_key") or new_key()), bool(written.get("tracked_to_end", True))
-    except (ValueError, KeyError, TypeError) as error:
+    except UNREADABLE as error:
         raise damaged(path, path / RECORD) from error
     now = json.loads(json.dumps(decides))
     # the data last: another seed or fraction held out splits them otherwise, and is what the user changed

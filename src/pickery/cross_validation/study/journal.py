@@ -197,6 +197,6 @@ class _LockFile:
 def _operation(line: bytes) -> dict[str, Any] | None:
     try:
         operation = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return operation if isinstance(operation, dict) and "op_code" in operation else None
