@@ -1,5 +1,6 @@
 """TIFF, PNG and JPEG micrographs: greyscale only, one image a file."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,8 @@ PLAUSIBLE_PIXEL_SIZES_ANGSTROM = (0.05, 100.0)
 ANGSTROM_PER_UNIT = {2: 2.54e8, 3: 1e8}  # TIFF's ResolutionUnit: inch, centimetre
 HIGHEST_COMPRESSION = 4000  # LZW's is 2730, and noise comes nowhere near: more means sizes that are junk
 PILLOW_DTYPES = {"1": "bool", "I": "int32", "F": "float32"}  # the modes not named below: uint8
+
+logging.getLogger("tifffile").addHandler(logging.NullHandler())  # over a bad file our own message is enough
 
 
 def read_tiff_header(path: Path) -> MicrographHeader:

@@ -6,10 +6,11 @@ tuple a hundred thousand times. Here a word that torch does not write ends the r
 called but what the reader of the file itself gives for a name.
 """
 
+import io
 import pickletools
 from collections.abc import Callable, Iterable, MutableMapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 LARGEST_BYTES = 1 << 24
 """Of a pickle: the numbers lie beside it, and a network's names need some thousands."""
@@ -34,6 +35,40 @@ class Known:
     call: Callable[..., Any]
 
 
+class Bounded:
+    """A file that is never asked for more than it has, for which memory would be set aside at once."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        here = file.tell()
+        self._size = file.seek(0, io.SEEK_END)
+        file.seek(here)
+
+    def read(self, count: int) -> bytes:
+        """Read so many bytes.
+
+        Raises
+        ------
+        EOFError
+            There are fewer.
+        """
+        if not 0 <= count <= self._size - self._file.tell():
+            raise EOFError(f"{count} bytes were announced, and the file ends before")
+        return self._file.read(count)
+
+    def readline(self) -> bytes:
+        """Read a line."""
+        return self._file.readline()
+
+    def tell(self) -> int:
+        """Say where the next byte lies."""
+        return self._file.tell()
+
+    def seek(self, place: int) -> None:
+        """Go on from another place."""
+        self._file.seek(place)
+
+
 class TakesState:
     """An object that the file gives attributes.
 
@@ -46,7 +81,7 @@ class TakesState:
     state: dict[Any, Any]
 
 
-def run(file: BinaryIO, named: Callable[[str, str], Any], referred: Callable[[Any], Any]) -> Any:
+def run(file: Bounded, named: Callable[[str, str], Any], referred: Callable[[Any], Any]) -> Any:
     """Read one pickle, up to its end and no further.
 
     Parameters
@@ -74,7 +109,7 @@ def run(file: BinaryIO, named: Callable[[str, str], Any], referred: Callable[[An
         del stack[place:]
         return taken
 
-    for code, argument, position in pickletools.genops(file):
+    for code, argument, position in pickletools.genops(cast(BinaryIO, file)):
         if position is not None and position - start > LARGEST_BYTES:
             raise ValueError(f"what describes its numbers has more than {LARGEST_BYTES >> 20} MiB")
         word = code.name

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from pickery.errors import InputError
-from pickery.model.pickle_machine import Known, Refused, TakesState, fill, plain, run
+from pickery.model.pickle_machine import Bounded, Known, Refused, TakesState, fill, plain, run
 
 _DTYPES = {
     "BFloat16Storage": torch.bfloat16,
@@ -69,7 +69,7 @@ def read_torch_file(path: Path) -> Any:
                 return _read_archive(file)
             if not start.startswith(b"\x80"):  # a pickle's; others could by chance read as a strange one
                 raise ValueError("it does not begin as torch's files do")
-            return _read_stream(file)
+            return _read_stream(Bounded(file))
     except Refused as refusal:
         raise InputError(
             f"{path} asks to run code ({refusal}) and was not opened further: only tensors and Topaz's own classes are "
@@ -90,7 +90,7 @@ Storage = Callable[[str, torch.dtype, int], Tensor]
 """Gives the numbers: (key, dtype, count) → 1-D tensor."""
 
 
-def _load(file: BinaryIO, storage: Storage) -> Any:
+def _load(file: Bounded, storage: Storage) -> Any:
     """Rebuild containers, tensors and stand-ins."""
 
     def referred(pid: Any) -> Any:
@@ -170,10 +170,10 @@ def _read_archive(file: BinaryIO) -> Any:
                 storages[key] = _numbers(archive.read(f"{root}data/{key}"), dtype, count)
             return storages[key]
 
-        return _load(io.BytesIO(archive.read(pickles[0])), storage)
+        return _load(Bounded(io.BytesIO(archive.read(pickles[0]))), storage)
 
 
-def _read_stream(file: BinaryIO) -> Any:
+def _read_stream(file: Bounded) -> Any:
     """Read the older layout: magic number, protocol, system, the object, storage keys, then each storage's numbers."""
     announced: dict[str, tuple[torch.dtype, int]] = {}
 

@@ -77,7 +77,7 @@ def _load_known(store: Path) -> Known:
         return {
             str(path): (int(size), int(changed), str(content)) for path, (size, changed, content) in entries.items()
         }
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (OSError, ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         return {}
 
 

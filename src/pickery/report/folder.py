@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pickery.config.recorded import read_settings
 from pickery.errors import InputError
 from pickery.report.reading import Remark, read_curves
 
@@ -139,15 +140,10 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def _yaml(path: Path) -> dict[str, Any]:
-    import yaml
-
     try:
-        found = yaml.safe_load(_text(path))
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        return read_settings(path)
+    except (OSError, ValueError) as error:
         raise damaged(path, error) from error
-    if not isinstance(found, dict):
-        raise damaged(path, "it holds no settings")
-    return found
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

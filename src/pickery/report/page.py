@@ -11,8 +11,9 @@ from typing import Any
 
 from pickery.config.again import words
 from pickery.config.schema.base import as_word
+from pickery.errors import InputError
 from pickery.evaluation.names import METRICS
-from pickery.report.folder import CrossValidated, Training
+from pickery.report.folder import CrossValidated, Training, damaged
 
 TEMPLATE = "page.html.j2"
 
@@ -41,14 +42,27 @@ PLACES = (
 
 
 def render(run: Training | CrossValidated) -> str:
-    """Give the page as HTML."""
+    """Give the page as HTML.
+
+    Raises
+    ------
+    InputError
+        What the run wrote is damaged.
+    """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
         loader=PackageLoader("pickery.report", ""), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     environment.filters["figure"] = _figure
-    return environment.get_template(TEMPLATE).render(**content(run))
+    template = environment.get_template(TEMPLATE)
+    try:
+        return template.render(**content(run))
+    except (InputError, OSError):
+        raise
+    except Exception as error:  # files that were changed may lack anything
+        why = f"or what lies beside it: {type(error).__name__} {error}"
+        raise damaged(run.path / "summary.json", why) from error
 
 
 def content(run: Training | CrossValidated) -> dict[str, Any]:

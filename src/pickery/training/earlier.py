@@ -13,6 +13,7 @@ from pickery.config import again, catalogue
 from pickery.config.errors import ConfigError
 from pickery.config.line import for_hydra
 from pickery.config.load import compose, hydra_errors, resolved
+from pickery.config.recorded import read_settings
 from pickery.config.schema import TrainConfig
 from pickery.config.schema.base import is_files, takes_list
 from pickery.errors import InputError
@@ -201,13 +202,11 @@ def _absolute(base: Path, name: str) -> str:
 
 
 def _settings(path: Path, source: str) -> dict[str, Any]:
-    import yaml
-
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
+        found = read_settings(path)
+    except (OSError, ValueError) as error:
         raise InputError(f"from_run={source}: its {SETTINGS} is damaged ({' '.join(str(error).split())})") from error
-    if not isinstance(found, dict) or not isinstance(found.get("data"), dict):
+    if not isinstance(found.get("data"), dict):
         raise InputError(f"from_run={source}: its {SETTINGS} holds no settings of a training")
     return found
 
