@@ -1,4 +1,4 @@
-"""Every reader of files that others may have made, in one table: what the fuzzers and the tests of bad input go through.
+"""Every reader of files that others may have made, in one table, for fuzzers and tests.
 
 A reader takes the path of one file, whatever its contents, and may raise nothing but InputError. Its corpus lies under
 `corpus/NAME/`: small good files, and bad ones that once broke it.

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from pickery.errors import InputError
 from pickery.formats.contract import ImageKind, MicrographHeader
 from pickery.formats.files import reading
 from pickery.formats.mrc import check_pixels, stack_error
+from pickery.formats.tiff_directories import check_directories
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
@@ -66,7 +67,10 @@ def _tiff(path: Path) -> Iterator[Any]:
 
     # of other programs' kinds of TIFF some name further files, which would be opened wherever they lie
     alone: dict[str, Any] = {"_multifile": False, **dict.fromkeys(("is_ome", "is_mmstack", "is_ndtiff"), False)}
-    with reading(path, "a TIFF"), tifffile.TiffFile(path, **alone) as tiff:
+    with ExitStack() as stack:
+        stack.enter_context(reading(path, "a TIFF"))
+        check_directories(path)
+        tiff = stack.enter_context(tifffile.TiffFile(path, **alone))
         series = tiff.series[0]
         rows, columns = (series.shape[series.axes.index(axis)] for axis in "YX")
         samples = series.shape[series.axes.index("S")] if "S" in series.axes else 1
