@@ -45,7 +45,7 @@ class Reader:
     name: str
     file: str
     read: Callable[[Path], object]
-    inputs: int = 600
+    inputs: int
     beside: str = ""
     inside: Callable[[bytes, Change], bytes] | None = None
 
@@ -215,39 +215,39 @@ def _in_zip(data: bytes, change: Change) -> bytes:
 READERS = {
     reader.name: reader
     for reader in (
-        Reader("mrc", "mic.mrc", _image, 3000),
-        Reader("mrc-gz", "mic.mrc.gz", _image, 2000, inside=_in_gzip),
-        Reader("mrc-bz2", "mic.mrc.bz2", _image, 2000, inside=_in_bzip2),
-        Reader("tiff", "mic.tif", _image, 1500),
-        Reader("png", "mic.png", _image, 2000, inside=_in_png),
-        Reader("jpeg", "mic.jpg", _image, 1500),
-        Reader("mask-image", "mic_mask.png", _mask, 1500, inside=_in_png),
-        Reader("mask-polygons", "polygons.csv", _mask, 1500),
-        Reader("star", "picks.star", _picks, 1500),
-        Reader("cryosparc", "picks.cs", _picks, 600),
+        Reader("mrc", "mic.mrc", _image, 400),
+        Reader("mrc-gz", "mic.mrc.gz", _image, 300, inside=_in_gzip),
+        Reader("mrc-bz2", "mic.mrc.bz2", _image, 300, inside=_in_bzip2),
+        Reader("tiff", "mic.tif", _image, 400),
+        Reader("png", "mic.png", _image, 400, inside=_in_png),
+        Reader("jpeg", "mic.jpg", _image, 300),
+        Reader("mask-image", "mic_mask.png", _mask, 200, inside=_in_png),
+        Reader("mask-polygons", "polygons.csv", _mask, 300),
+        Reader("star", "picks.star", _picks, 300),
+        Reader("cryosparc", "picks.cs", _picks, 300),
         Reader("cryosparc-packed", "picks.cs", _picks, 12),  # each in a process of its own
-        Reader("table", "picks.txt", _picks, 1500),
-        Reader("csv", "picks.csv", _picks, 1500),
-        Reader("box", "mic.box", _picks, 1500),
-        Reader("eman2", "mic_info.json", _picks, 1500),
-        Reader("cbox", "mic.cbox", _picks, 1500),
-        Reader("list-text", "list.txt", _micrographs, 1500),
-        Reader("list-star", "list.star", _micrographs, 1500),
-        Reader("list-cryosparc", "list.cs", _micrographs, 800),
-        Reader("model-ckpt", "model.ckpt", _model, 800, inside=_in_zip),
-        Reader("model-sav", "model.sav", _model, 800, inside=_in_zip),
-        Reader("last-ckpt", "last.ckpt", _last, 800, inside=_in_zip),
-        Reader("prepared-index", "index.json", _index, 2000, "beside-prepared"),
-        Reader("prepared-contents", "contents.json", _contents, 1000),
-        Reader("report-summary", "summary.json", _report, 600, "beside-run"),
-        Reader("report-config", "config.yaml", _report, 200, "beside-run"),
-        Reader("report-metrics", "metrics.csv", _report, 500, "beside-run"),
-        Reader("report-micrographs", "micrographs.csv", _report, 500, "beside-run"),
-        Reader("report-cross-validation", "summary.json", _report, 400, "beside-cross-validation"),
-        Reader("from-run-config", "config.yaml", _from_run, 150, "beside-run"),
-        Reader("from-run-record", "run.json", _from_run, 60, "beside-run"),
-        Reader("run-record", "run.json", _record, 500, "beside-run"),
-        Reader("journal", "study.journal", _journal, 1000),
-        Reader("candidates", "mic.npz", _candidates, 1000, inside=_in_zip),
+        Reader("table", "picks.txt", _picks, 300),
+        Reader("csv", "picks.csv", _picks, 200),
+        Reader("box", "mic.box", _picks, 300),
+        Reader("eman2", "mic_info.json", _picks, 300),
+        Reader("cbox", "mic.cbox", _picks, 300),
+        Reader("list-text", "list.txt", _micrographs, 300),
+        Reader("list-star", "list.star", _micrographs, 200),
+        Reader("list-cryosparc", "list.cs", _micrographs, 200),
+        Reader("model-ckpt", "model.ckpt", _model, 200, inside=_in_zip),
+        Reader("model-sav", "model.sav", _model, 300, inside=_in_zip),
+        Reader("last-ckpt", "last.ckpt", _last, 200, inside=_in_zip),
+        Reader("prepared-index", "index.json", _index, 300, "beside-prepared"),
+        Reader("prepared-contents", "contents.json", _contents, 100),
+        Reader("report-summary", "summary.json", _report, 80, "beside-run"),
+        Reader("report-config", "config.yaml", _report, 50, "beside-run"),
+        Reader("report-metrics", "metrics.csv", _report, 60, "beside-run"),
+        Reader("report-micrographs", "micrographs.csv", _report, 60, "beside-run"),
+        Reader("report-cross-validation", "summary.json", _report, 50, "beside-cross-validation"),
+        Reader("from-run-config", "config.yaml", _from_run, 40, "beside-run"),
+        Reader("from-run-record", "run.json", _from_run, 20, "beside-run"),
+        Reader("run-record", "run.json", _record, 200, "beside-run"),
+        Reader("journal", "study.journal", _journal, 200),
+        Reader("candidates", "mic.npz", _candidates, 200, inside=_in_zip),
     )
 }
