@@ -171,10 +171,10 @@ def check(error: InputError, path: Path) -> None:
         causes.append(cause.__cause__ or cause.__context__)
 
 
-def bound_memory() -> None:
-    """Let this process have so much more memory than it has now."""
+def bound_memory(more: int) -> None:
+    """Let this process have so many bytes of memory more than it has now."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
-    limit = pages * resource.getpagesize() + MEMORY_BYTES
+    limit = pages * resource.getpagesize() + more
     resource.setrlimit(resource.RLIMIT_AS, (limit, resource.getrlimit(resource.RLIMIT_AS)[1]))
 
 
@@ -220,7 +220,7 @@ def main() -> None:
         for reader, path in chosen:  # whatever is imported late is there before memory is bounded
             for file in reader.corpus():
                 try_one(reader, path, file.read_bytes(), Count())
-        bound_memory()
+        bound_memory(MEMORY_BYTES)
         for reader, path in chosen:
             print(f"{reader.name}: ", end="", flush=True)
             try:

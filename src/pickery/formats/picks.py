@@ -74,6 +74,8 @@ def read_picks(
         elif path not in listed:
             tables.append(result)
     described = sources[0] if len(sources) == 1 else f"[{', '.join(sources)}]"
+    if not tables:
+        raise InputError(f"{setting}={described} lists no files of picks: give one that does, or the files themselves.")
     table = PickTable.joined(tables, described)
     if not len(table) and not may_be_empty:
         raise InputError(f"{setting}={described} holds no picks: give one that does.")

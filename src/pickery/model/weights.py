@@ -253,7 +253,7 @@ def _checked_version(content: Any, path: Path) -> dict[str, Any]:
             f"{path} was written by a later version of Pickery (file version {version}, known here: up to "
             f"{MODEL_VERSION}): update Pickery."
         )
-    if not _is_whole(content):
+    if not isinstance(version, int) or not _is_whole(content):
         raise InputError(f"{path} is damaged, its weights are not those of its architecture: copy it again.")
     return content
 
