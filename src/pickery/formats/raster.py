@@ -1,6 +1,8 @@
 """TIFF, PNG and JPEG micrographs: greyscale only, one image a file."""
 
 import logging
+import math
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 PLAUSIBLE_PIXEL_SIZES_ANGSTROM = (0.05, 100.0)
 ANGSTROM_PER_UNIT = {2: 2.54e8, 3: 1e8}  # TIFF's ResolutionUnit: inch, centimetre
 HIGHEST_COMPRESSION = 4000  # LZW's is 2730, and noise comes nowhere near: more means sizes that are junk
+SMALL_TILE = 1 << 20  # in pixels, that an image of any size may have
+MOST_PIXELS_PER_BYTE = 8 * 1032  # of a PNG of one bit a pixel, all alike; a JPEG's are fewer
+MOST_SCANS = 64  # of a JPEG, which goes over all pixels in each; there are about ten
 PILLOW_DTYPES = {"1": "bool", "I": "int32", "F": "float32"}  # the modes not named below: uint8
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # over a bad file our own message is enough
@@ -80,6 +85,8 @@ def _tiff(path: Path) -> Iterator[Any]:
         if images * len(same) > 1:
             raise stack_error(path, images * len(same))
         page = series.keyframe
+        if page.is_tiled and math.prod(page.tile) > max(4 * rows * columns, SMALL_TILE):
+            raise ValueError("its tiles are larger than the image")
         # tifffile fills with zeros what is not there
         ends = [start + size for start, size in zip(page.dataoffsets, page.databytecounts, strict=True)]
         expected = rows * columns * samples * series.dtype.itemsize
@@ -148,7 +155,13 @@ def _pillow(path: Path) -> Iterator["ImageFile"]:
     with reading(path, "a PNG or JPEG image"):
         with path.open("rb") as handle:
             reader = PngImageFile if handle.read(4) == b"\x89PNG" else JpegImageFile
-        with reader(path) as image:
+        if reader is JpegImageFile and path.read_bytes().count(b"\xff\xda") > MOST_SCANS:
+            raise ValueError(f"it is made up of more than {MOST_SCANS} scans")
+        with reader(path) as image, warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of transparency, which no micrograph has
+            check_pixels(path, image.height, image.width)
+            if image.height * image.width // MOST_PIXELS_PER_BYTE > path.stat().st_size:
+                raise InputError(f"{path} is truncated: part of its pixels is not there; write or copy it again.")
             yield image
 
 
