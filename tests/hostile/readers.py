@@ -223,7 +223,7 @@ READERS = {
         Reader("jpeg", "mic.jpg", _image, 300),
         Reader("mask-image", "mic_mask.png", _mask, 200, inside=_in_png),
         Reader("mask-polygons", "polygons.csv", _mask, 300),
-        Reader("star", "picks.star", _picks, 300),
+        Reader("star", "mic.star", _picks, 300),
         Reader("cryosparc", "picks.cs", _picks, 300),
         Reader("cryosparc-packed", "picks.cs", _picks, 12),  # each in a process of its own
         Reader("table", "picks.txt", _picks, 300),

@@ -85,7 +85,7 @@ def _tiff(path: Path) -> Iterator[Any]:
         if images * len(same) > 1:
             raise stack_error(path, images * len(same))
         page = series.keyframe
-        if page.is_tiled and math.prod(page.tile) > max(4 * rows * columns, SMALL_TILE):
+        if page.tile is not None and math.prod(page.tile) > max(4 * rows * columns, SMALL_TILE):
             raise ValueError("its tiles are larger than the image")
         # tifffile fills with zeros what is not there
         ends = [start + size for start, size in zip(page.dataoffsets, page.databytecounts, strict=True)]
