@@ -5,6 +5,7 @@ a file holds (EMAN2 keeps a micrograph's CTF in it, too) stays where it is when 
 """
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,7 @@ def write_picks(path: Path, picks: Sequence[MicrographPicks]) -> None:
         The file cannot be written, or stands there and is no info file.
     """
     (one,) = picks
-    contents = _load(path) if path.exists() else {}
+    contents = _load(path) if os.path.exists(path) else {}  # not path.exists, which raises over a long name
     if not isinstance(contents, dict):
         raise InputError(f"{path} exists and is no info file of EMAN2's: give another place.")
     boxes = [[*(int(value) if value.is_integer() else value for value in xy), PICKED_BY] for xy in one.points.tolist()]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pickery.plots.style import BLUE, FAINT, GREEN, GREY, ORANGE, legend_above, new_figure, pickery_style
+from pickery.plots.style import BLUE, FAINT, GREEN, GREY, ORANGE, as_it_is, legend_above, new_figure, pickery_style
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -109,4 +109,4 @@ def _columns(axes: "Axes", names: Sequence[str], values: NDArray[np.float64]) ->
 def _short(name: str) -> str:
     """Shorten a long name in its middle: programs put what tells micrographs apart at either end."""
     half = LONGEST_NAME // 2
-    return name if len(name) <= LONGEST_NAME else f"{name[: half - 1]}…{name[-half:]}"
+    return as_it_is(name if len(name) <= LONGEST_NAME else f"{name[: half - 1]}…{name[-half:]}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pickery.plots.style import new_figure, pickery_style
+from pickery.plots.style import as_it_is, new_figure, pickery_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -159,7 +159,7 @@ def _drawn(
         axes.set_xlim(-0.5, width - 0.5)
         axes.set_ylim(height - 0.5, -0.5)
         axes.set_axis_off()
-        axes.set_title("\n".join(lines))
+        axes.set_title(as_it_is("\n".join(lines)))
         line_points = min(2.2, max(1.1, 0.13 * radius * scale * 72))
         handles = []
         for points, ring, words in groups:

@@ -1,6 +1,7 @@
 """How every plot looks, and how it is written: one palette, one set of sizes, the same on every machine."""
 
 import os
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -77,8 +78,15 @@ def pickery_style() -> Iterator[None]:
     """Draw with these settings, whatever the user's own matplotlib settings say, and leave those as they were."""
     import matplotlib.style
 
-    with matplotlib.style.context(["default", SETTINGS]):
+    with matplotlib.style.context(["default", SETTINGS]), warnings.catch_warnings():
+        # names of micrographs may have letters of any script, of which a font draws some as boxes
+        warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
         yield
+
+
+def as_it_is(text: str) -> str:
+    """Give a text such as a micrograph's name so that dollar signs in it begin no formula, which might be none."""
+    return text.replace("$", r"\$")
 
 
 def new_figure(width_inches: float, height_inches: float) -> "Figure":
