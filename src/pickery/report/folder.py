@@ -87,7 +87,7 @@ def read_run(path: Path) -> Training | CrossValidated:
     settings = _yaml(path / "config.yaml")
     if "final" in summary:
         folder = summary["final"].get("folder") if isinstance(summary["final"], dict) else None
-        if not isinstance(folder, str) or Path(folder).name != folder or folder == "..":  # its trainings lie within it
+        if not isinstance(folder, str) or Path(folder).name != folder or folder in ("", ".."):  # they lie within it
             raise damaged(path / "summary.json", "it names no final training")
         # more epochs make another cross-validation, whose trainings begin at the beginning
         return CrossValidated(path, settings, summary, _training(path / folder, alone=False))

@@ -80,7 +80,7 @@ def expanded(command: str, words: Sequence[str]) -> list[str]:
     found = read_earlier(str(source), root=Path(root), uri=None if uri is None else str(uri))
     if "cross_validation" in found.settings and command != "cross-validate":
         final = _inner(_json(Path(source).expanduser() / "summary.json"), "final").get("folder")
-        if not isinstance(final, str) or Path(final).name != final or final == "..":  # its trainings lie within it
+        if not isinstance(final, str) or Path(final).name != final or final in ("", ".."):  # they lie within it
             raise InputError(
                 f"from_run={source} is a cross-validation, of many trainings: name one of them, such as its final one"
             )
