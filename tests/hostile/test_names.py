@@ -154,3 +154,13 @@ def test_a_name_as_long_as_any_is_picked_or_refused_plainly(tmp_path: Path, tiny
         with pytest.raises(InputError, match="File name too long"):
             write_picks(tmp_path / "out", picks, format=ending, box_size_px=10)
     assert not [path for path in tmp_path.rglob("*") if path.name.endswith(".part")]
+
+
+def test_a_name_is_drawn_as_it_is_not_as_a_formula(tmp_path: Path) -> None:
+    from pickery.plots.micrograph_scores import plot_micrograph_scores
+    from pickery.plots.style import save_figure
+
+    names = ["$x^$", "日本語", "\U0001f9ec", "a$b", "\\$"]
+    figure = plot_micrograph_scores(names, *[[0.5] * len(names)] * 3)
+    save_figure(figure, tmp_path / "scores.png")
+    assert (tmp_path / "scores.png").stat().st_size > 0
