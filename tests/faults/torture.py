@@ -19,6 +19,7 @@ from tests.faults.programs import (
     Program,
     differences,
     doubles_and_gaps,
+    epochs_of,
     figures_of,
     leftovers,
     tracked_run_of,
@@ -113,8 +114,12 @@ class Victim:
         """
         place.mkdir()
         for left in range(strikes, 0, -1):
-            program = self.start(place)
-            time.sleep(generator.uniform(0, whole.seconds * min(1.0, 2 / left)))
+            begun, program = self._progress(place), self.start(place)
+            if generator.random() < 0.4:
+                time.sleep(generator.uniform(0, whole.seconds * min(1.0, 2 / left)))
+            else:  # else most of them would come while it begins, which takes longest
+                program.wait_until(lambda begun=begun: self._progress(place) > begun)
+                time.sleep(generator.uniform(0, 0.2 * whole.seconds))
             number, group = generator.choice(STRIKES)
             interruptions = self._interruptions(place)
             program.strike(number, group=group)
@@ -156,6 +161,11 @@ class Victim:
     def _interruptions(self, place: Path) -> int:
         log = place / "run" / "log.txt"
         return log.read_text().count(" interrupted\n") if log.exists() else 0
+
+    def _progress(self, place: Path) -> int:
+        """Count the epochs that are done, and the plots."""
+        run = place / "run"
+        return sum(epochs_of(table.parent) for table in run.rglob("metrics.csv")) + len(list(run.rglob("*.png")))
 
     def _state(self, place: Path) -> str:
         run = place / "run"
