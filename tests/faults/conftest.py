@@ -45,3 +45,14 @@ def training(launcher: Launcher, tiny: TinyData) -> Victim:
 def whole(training: Victim, tmp_path_factory: pytest.TempPathFactory) -> Whole:
     """Give a training that nothing befell."""
     return training.undisturbed(tmp_path_factory.mktemp("undisturbed") / "whole")
+
+
+@pytest.fixture(scope="session")
+def cross_validation(launcher: Launcher, tiny: TinyData) -> Victim:
+    return Victim(launcher, "cross-validate", tiny.folder)
+
+
+@pytest.fixture(scope="session")
+def whole_cross_validation(cross_validation: Victim, tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    """Give a cross-validation that nothing befell."""
+    return cross_validation.undisturbed(tmp_path_factory.mktemp("undisturbed") / "whole")

@@ -6,18 +6,25 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import TinyData
-from tests.faults.programs import Launcher
-from tests.faults.torture import torture
+from tests.faults.torture import Told, Victim, Whole
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="sends SIGKILL")]
 
 
-@pytest.mark.parametrize(("command", "strikes"), [("train", 5), ("cross-validate", 3)])
-def test_a_run_that_is_killed_or_asked_to_end_at_random_moments_comes_to_the_undisturbed_end(
-    launcher: Launcher, tiny: TinyData, tmp_path: Path, command: str, strikes: int
+def strike(victim: Victim, whole: Whole, place: Path, strikes: int) -> None:
+    seed, told = random.randrange(2**32), Told()
+    print(f"seed {seed}")
+    victim.disturb(place, whole, random.Random(seed), strikes=strikes, told=told)
+    assert told.found.total() == told.strikes.total() >= 1
+
+
+def test_a_training_that_is_killed_or_asked_to_end_at_random_moments_comes_to_the_undisturbed_end(
+    training: Victim, whole: Whole, tmp_path: Path
 ) -> None:
-    seed = random.randrange(2**32)
-    told = torture(launcher, command, tiny.folder, tmp_path, rounds=1, strikes=strikes, seed=seed)
-    assert told.strikes.total() >= 1
-    assert told.found.total() == told.strikes.total()
+    strike(training, whole, tmp_path / "struck", 4)
+
+
+def test_a_cross_validation_that_is_killed_or_asked_to_end_at_random_moments_comes_to_the_undisturbed_end(
+    cross_validation: Victim, whole_cross_validation: Whole, tmp_path: Path
+) -> None:
+    strike(cross_validation, whole_cross_validation, tmp_path / "struck", 3)

@@ -66,12 +66,6 @@ def locked(place: Path) -> Iterator[None]:
 
 @contextmanager
 def deleted(place: Path) -> Iterator[None]:
-    (place / "mlruns" / "mlflow.db").unlink()
-    yield
-
-
-@contextmanager
-def deleted_with_all(place: Path) -> Iterator[None]:
     shutil.rmtree(place / "mlruns")
     yield
 
@@ -95,7 +89,7 @@ def without_artifacts(place: Path) -> Iterator[None]:
     (place / "aside").rename(artifacts)
 
 
-@pytest.mark.parametrize("trouble", [locked, deleted, deleted_with_all, spoiled, without_artifacts])
+@pytest.mark.parametrize("trouble", [locked, deleted, spoiled, without_artifacts])
 def test_a_store_in_trouble_ends_no_training_and_is_told_all_by_the_same_command(
     launcher: Launcher,
     training: Victim,
