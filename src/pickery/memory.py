@@ -6,7 +6,12 @@ import ctypes
 import sys
 
 # as torch words it on a CPU, where it raises nothing of its own kind
-_FULL = ("can't allocate memory", "not enough memory", "could not create a memory object", "_ALLOC_FAILED")
+_FULL = (
+    *("can't allocate memory", "not enough memory", "_ALLOC_FAILED"),
+    # of oneDNN, which does not say why; it has checked before whether it can do what is asked at all
+    *("could not create a memory object", "could not create a primitive", "could not execute a primitive"),
+)
+_NOT_FULL = "primitive descriptor"  # that check
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt(3)
 _LARGEST_KEPT_BYTES = 1 << 30
@@ -30,4 +35,5 @@ def is_full(error: BaseException) -> bool:
     """Say whether an error means that memory ran out, a GPU's or the machine's."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in _FULL)
+    said = str(error) if isinstance(error, RuntimeError) else ""
+    return any(words in said for words in _FULL) and _NOT_FULL not in said
