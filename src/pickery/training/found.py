@@ -108,11 +108,13 @@ def find(settings: DataGroup, listener: Listener, *, simulated: DataSet | None =
         looked_at_apart = _some(table, files, tests, settings)
     negatives: Points = {}
     if settings.negatives is not None:
-        negatives = _read(settings.negatives, files, shapes, settings, listener, setting="data.negatives")
+        table = read_picks(settings.negatives, setting="data.negatives")
+        negatives = _assigned(table, files, shapes, settings, listener, setting="data.negatives")
     masks = {} if settings.masks is None else find_masks(settings.masks, files, shapes)
     truth: Points = {}
     if simulated is not None:
-        truth = _read(str(simulated.truth), files, shapes, settings, listener, setting="the simulated truth")
+        table = read_picks(str(simulated.truth), setting="the simulated truth")
+        truth = _assigned(table, files, shapes, settings, listener, setting="the simulated truth")
     return Found(
         files=tuple(everything),
         shapes=shapes,
@@ -168,18 +170,6 @@ def _pixel_size(given: float | None, sizes: Sequence[float], listener: Listener)
             "one scale; set data.pixel_size if the headers are wrong"
         )
     return float(np.median(sizes))
-
-
-def _read(
-    source: str | Sequence[str],
-    files: Sequence[MicrographFile],
-    shapes: Mapping[str, tuple[int, int]],
-    settings: DataGroup,
-    listener: Listener,
-    *,
-    setting: str,
-) -> Points:
-    return _assigned(read_picks(source, setting=setting), files, shapes, settings, listener, setting=setting)
 
 
 def _assigned(
