@@ -14,8 +14,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.faults.disks import NAMESPACE, SmallDisk
-from tests.faults.programs import Launcher
 from tests.faults.torture import Victim, torture
+from tests.programs import Launcher
 
 
 def main() -> None:

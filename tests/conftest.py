@@ -4,11 +4,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.programs import Launcher
 
 # a shell in the background begins its programs with Ctrl-C ignored, and theirs would inherit that
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -51,6 +53,14 @@ class TinyData:
         }
         given = {word.split("=", 1)[0] for word in more}
         return [f"{name}={value}" for name, value in settings.items() if name not in given] + list(more)
+
+
+@pytest.fixture(scope="session")
+def launcher() -> Iterator[Launcher]:
+    """Give what starts `pickery` as programs that can be killed."""
+    launcher = Launcher()
+    yield launcher
+    launcher.end()
 
 
 @pytest.fixture(scope="session")

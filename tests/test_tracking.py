@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pickery.tracking import Tracker, create_store, experiment_page, open_tracker, store_uri
+from pickery.tracking import Tracker, create_store, end_dead, experiment_page, open_tracker, store_uri, whereabouts
 from pickery.tracking.store import client as mlflow_client
 
 # SQLAlchemy deprecates what MLflow 3.17 does when it opens its database
@@ -215,4 +215,34 @@ def test_a_request_to_end_waits_until_a_record_is_written_and_is_not_forgotten(r
     tracker.finish("KILLED")
     assert written == ["whole"]  # and not again
     assert client(root).get_run(tracker.run_id).info.status == "KILLED"
+    assert warnings == []
+
+
+def test_only_runs_of_this_computer_that_nobody_is_at_work_on_are_marked_as_killed(root: Path, tmp_path: Path) -> None:
+    warnings: list[str] = []
+    trackers = {}
+    for name in ("dead", "at work", "elsewhere", "ended", "from before"):
+        trackers[name] = make_tracker(root, warnings, experiment="dead", run_name=name)
+        tags = whereabouts(tmp_path / name)
+        if name == "elsewhere":
+            tags["pickery.host"] += ".example.org"
+        if name != "from before":
+            trackers[name].tags(tags)
+    trackers["ended"].finish("FINISHED")
+    store, asked = client(root), {}
+    later = store.get_run(trackers["dead"].run_id).info.start_time / 1000 + 60
+
+    def last_sign(folder: Path, run_id: str) -> float | None:
+        asked[folder.name] = run_id
+        return later if folder == tmp_path / "dead" else None
+
+    assert end_dead(root, None, "dead", last_sign) == ["dead"]
+    assert asked == {name: trackers[name].run_id for name in ("dead", "at work")}
+    info = {name: store.get_run(tracker.run_id).info for name, tracker in trackers.items()}
+    running = ("at work", "elsewhere", "from before")
+    assert {name: one.status for name, one in info.items()} == {
+        "dead": "KILLED", "ended": "FINISHED", **dict.fromkeys(running, "RUNNING")
+    }  # fmt: skip
+    assert info["dead"].end_time == pytest.approx(later * 1000, abs=1)
+    assert end_dead(root, None, "no such experiment", last_sign) == []
     assert warnings == []

@@ -1,12 +1,7 @@
 """Whole cross-validations of the tiny data set: in this process, or as programs that can be killed."""
 
 import json
-import os
 import re
-import signal
-import subprocess
-import sys
-import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +14,7 @@ import pytest
 
 from pickery.errors import PickeryWarning
 from tests.conftest import TinyData
+from tests.programs import NO_DRAWING, Launcher, Program, killed_at
 
 # the worked example
 EXAMPLE = (
@@ -88,141 +84,28 @@ def reference(tiny: TinyData, tmp_path_factory: pytest.TempPathFactory) -> Done:
 
 # ---- programs
 
-_LAUNCHER = '''
-"""Starts pickery again and again without importing everything each time: forks, and the child is the program."""
-import json, os, signal, sys
-from importlib import import_module
 
-from pickery.tracking import quiet_mlflow
+@dataclass(frozen=True)
+class Programs:
+    """`pickery cross-validate` as programs, each in a session and process group of its own."""
 
-quiet_mlflow()
-for name in ("pickery.cross_validation.run", "pickery.commands.cross_validate", "pickery.training.fit",
-             "pickery.config.load", "optuna.storages.journal", "mlflow.tracking", "matplotlib.pyplot"):
-    import_module(name)
-from pickery.cli import main
+    launcher: Launcher
 
-
-def save(figure, path):
-    path.parent.mkdir(exist_ok=True)
-    path.touch()
-
-
-# drawing takes most of the time of trainings as short as these
-for name in ("pickery.training.finish", "pickery.cross_validation.conclude"):
-    import_module(name).save_figure = save
-
-
-def be_killed_at(module, function, times):
-    owner = import_module(module)
-    before, calls = getattr(owner, function), []
-
-    def reached(*given, **named):
-        calls.append(1)
-        if len(calls) == times:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return before(*given, **named)
-
-    setattr(owner, function, reached)
-
-
-def start(words, folder, said, moment):
-    child = os.fork()
-    if child:
-        return child
-    os.setsid()
-    os.chdir(folder)
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT | os.O_APPEND), 1)
-    os.dup2(1, 2)
-    if moment:
-        be_killed_at(*moment)
-    status = main(words)
-    sys.stdout.flush()
-    sys.exit(status)
-
-
-def poll(child):
-    ended, status = os.waitpid(child, os.WNOHANG)
-    return os.waitstatus_to_exitcode(status) if ended else None
-
-
-print("ready", flush=True)
-for line in iter(sys.stdin.readline, ""):
-    name, *given = json.loads(line)
-    print(json.dumps({"start": start, "poll": poll}[name](*given)), flush=True)
-'''
-
-
-class Launcher:
-    """Runs `pickery cross-validate` as programs, each in a session and process group of its own."""
-
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", _LAUNCHER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            env=os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "100"},
-        )  # fmt: skip
-        assert self._process.stdout is not None
-        assert self._process.stdout.readline() == "ready\n"
-
-    def ask(self, *request: Any) -> Any:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(request) + "\n")
-        self._process.stdin.flush()
-        return json.loads(self._process.stdout.readline())
-
-    def start(self, words: list[str], folder: Path, moment: tuple[str, str, int] | None = None) -> "Program":
+    def start(self, words: list[str], folder: Path, moment: tuple[str, str, int] | None = None) -> Program:
         """Start it in a folder; it may be killed when a function of a module is called for the how-manieth time."""
-        said = folder / f"said.{time.monotonic_ns()}"
-        return Program(self, self.ask("start", ["cross-validate", *words], str(folder), str(said), moment), said)
+        fault = NO_DRAWING if moment is None else NO_DRAWING + killed_at(*moment)
+        return self.launcher.start(["cross-validate", *words], folder, fault=fault)
 
-    def run(self, words: list[str], folder: Path, moment: tuple[str, str, int] | None = None) -> "Program":
+    def run(self, words: list[str], folder: Path, moment: tuple[str, str, int] | None = None) -> Program:
         """Start it and wait for its end."""
         program = self.start(words, folder, moment)
         program.wait()
         return program
 
-    def end(self) -> None:
-        self._process.communicate()
-
-
-class Program:
-    """A `pickery` that was started."""
-
-    def __init__(self, launcher: Launcher, pid: int, said: Path) -> None:
-        self.pid = pid
-        self._launcher, self._said = launcher, said
-        self.status: int | None = None
-
-    @property
-    def said(self) -> str:
-        return self._said.read_text() if self._said.exists() else ""
-
-    def ended(self) -> bool:
-        if self.status is None:
-            self.status = self._launcher.ask("poll", self.pid)
-        return self.status is not None
-
-    def wait(self, timeout: float = 600) -> int:
-        until = time.monotonic() + timeout
-        while not self.ended():
-            assert time.monotonic() < until, f"still at work:\n{self.said}"
-            time.sleep(0.02)
-        assert self.status is not None
-        return self.status
-
-    def kill(self) -> None:
-        """End it as a power cut would, with all of its process group."""
-        if not self.ended():
-            os.killpg(self.pid, signal.SIGKILL)
-            self.wait()
-
 
 @pytest.fixture(scope="session")
-def launcher() -> Iterator[Launcher]:
-    launcher = Launcher()
-    yield launcher
-    launcher.end()
+def programs(launcher: Launcher) -> Programs:
+    return Programs(launcher)
 
 
 # ---- what was done

@@ -18,13 +18,13 @@ import pytest
 from tests.conftest import TinyData
 from tests.cross_validation.conftest import (
     EXAMPLE,
-    Launcher,
-    Program,
+    Programs,
     epochs_said,
     history,
     runs_of,
     tracked,
 )
+from tests.programs import Program
 
 pytestmark = [
     pytest.mark.slow,
@@ -53,9 +53,9 @@ class Undisturbed:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(launcher: Launcher, tiny: TinyData, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+def undisturbed(programs: Programs, tiny: TinyData, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
     place, began = tmp_path_factory.mktemp("undisturbed"), time.monotonic()
-    program = launcher.start(given(tiny, place), place)
+    program = programs.start(given(tiny, place), place)
     wait_until_at_work(program, place / "run")
     starts = time.monotonic() - began
     assert program.wait() == 0, program.said
@@ -114,16 +114,9 @@ def assert_as_if_undisturbed(place: Path, undisturbed: Path) -> None:
             assert history(root, number, "test/precision") == figures
 
 
-def workers_of(program: Program) -> list[psutil.Process]:
-    try:
-        return psutil.Process(program.pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        return []
-
-
 @pytest.mark.parametrize("workers", [1, 2])
 def test_killed_at_random_moments_it_comes_to_the_same_end(
-    launcher: Launcher, undisturbed: Undisturbed, tiny: TinyData, tmp_path: Path, workers: int
+    programs: Programs, undisturbed: Undisturbed, tiny: TinyData, tmp_path: Path, workers: int
 ) -> None:
     words, run = given(tiny, tmp_path, f"cross_validation.workers={workers}"), tmp_path / "run"
     seed = random.randrange(2**32)
@@ -131,13 +124,13 @@ def test_killed_at_random_moments_it_comes_to_the_same_end(
     whole = epochs_on_disk(undisturbed.place / "run")
     for left in range(KILLS, 0, -1):
         begun, ahead = times_begun(run), 1 - epochs_on_disk(run) / whole
-        program = launcher.start(words, tmp_path)
+        program = programs.start(words, tmp_path)
         if generator.random() < 0.2:  # some while they begin, the others spread over what is still to do
             time.sleep(generator.uniform(0, undisturbed.starts))
         else:
             wait_until_at_work(program, run, begun)
             time.sleep(generator.uniform(0, 1.5 * undisturbed.works * ahead / left))
-        children = workers_of(program)
+        children = program.family()
         program.kill()
         _, alive = psutil.wait_procs(children, timeout=60)
         assert not alive, f"orphans are still at work (seed {seed})"
@@ -146,7 +139,7 @@ def test_killed_at_random_moments_it_comes_to_the_same_end(
             break
         killed += 1
     assert killed >= KILLS - 2, f"it ended after {killed} kills (seed {seed})"
-    last = launcher.run(words, tmp_path)
+    last = programs.run(words, tmp_path)
     assert last.status == 0, last.said
     assert_as_if_undisturbed(tmp_path, undisturbed.place)
 
@@ -177,7 +170,7 @@ MOMENTS = [
 
 
 def test_killed_at_the_worst_moments_one_after_the_other_it_comes_to_the_same_end(
-    launcher: Launcher, tiny: TinyData, tmp_path: Path
+    programs: Programs, tiny: TinyData, tmp_path: Path
 ) -> None:
     more = ["cross_validation.values=[0.0001,0.0002]", "cross_validation.folds=1", "trainer.epochs=2"]
 
@@ -185,22 +178,22 @@ def test_killed_at_the_worst_moments_one_after_the_other_it_comes_to_the_same_en
         place = tmp_path / folder
         return tiny.overrides(*more, *tracked(place / "mlruns"), f"run_dir={place / 'run'}")
 
-    whole = launcher.run(words("whole"), tmp_path)
+    whole = programs.run(words("whole"), tmp_path)
     assert whole.status == 0, whole.said
     for moment in MOMENTS:
-        program = launcher.run(words("killed"), tmp_path, moment)
+        program = programs.run(words("killed"), tmp_path, moment)
         assert program.status == -signal.SIGKILL, f"never came by {moment}: {program.said}"
         assert not (tmp_path / "killed" / "run" / "summary.json").exists()
-    last = launcher.run(words("killed"), tmp_path)
+    last = programs.run(words("killed"), tmp_path)
     assert last.status == 0, last.said
     assert_as_if_undisturbed(tmp_path / "killed", tmp_path / "whole")
 
 
-def test_halving_that_was_killed_stops_the_same_values(launcher: Launcher, tiny: TinyData, tmp_path: Path) -> None:
+def test_halving_that_was_killed_stops_the_same_values(programs: Programs, tiny: TinyData, tmp_path: Path) -> None:
     def words(folder: str) -> list[str]:
         return given(tiny, tmp_path / folder, "cross_validation.pruning=halving", "optimizer.schedule=cosine")
 
-    whole = launcher.run(words("whole"), tmp_path)
+    whole = programs.run(words("whole"), tmp_path)
     assert whole.status == 0, whole.said
     for moment in [
         ("pickery.cross_validation.work", "result_of", 2),  # stopped after its rung, and nobody was told
@@ -209,9 +202,9 @@ def test_halving_that_was_killed_stops_the_same_values(launcher: Launcher, tiny:
         ("pickery.training.callbacks", "write_metrics", 1),  # in the second rung
         ("pickery.cross_validation.work", "result_of", 2),
     ]:
-        program = launcher.run(words("killed"), tmp_path, moment)
+        program = programs.run(words("killed"), tmp_path, moment)
         assert program.status == -signal.SIGKILL, f"never came by {moment}: {program.said}"
-    last = launcher.run(words("killed"), tmp_path)
+    last = programs.run(words("killed"), tmp_path)
     assert last.status == 0, last.said
     assert "saved" in last.said
     assert_as_if_undisturbed(tmp_path / "killed", tmp_path / "whole")
@@ -219,10 +212,10 @@ def test_halving_that_was_killed_stops_the_same_values(launcher: Launcher, tiny:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_asked_to_end_it_hands_its_trainings_back_and_goes_on_when_asked_again(
-    launcher: Launcher, undisturbed: Undisturbed, tiny: TinyData, tmp_path: Path, workers: int
+    programs: Programs, undisturbed: Undisturbed, tiny: TinyData, tmp_path: Path, workers: int
 ) -> None:
     words, run = given(tiny, tmp_path, f"cross_validation.workers={workers}"), tmp_path / "run"
-    program = launcher.start(words, tmp_path)
+    program = programs.start(words, tmp_path)
     while epochs_on_disk(run) < EPOCHS + 2:
         assert not program.ended(), program.said
         time.sleep(0.01)
@@ -235,7 +228,7 @@ def test_asked_to_end_it_hands_its_trainings_back_and_goes_on_when_asked_again(
     (parent,) = [one for one in runs if "mlflow.parentRunId" not in one.data.tags]
     assert parent.info.status == "KILLED"
     assert {one.info.status for one in runs} <= {"KILLED", "FINISHED"}
-    again = launcher.run(words, tmp_path)
+    again = programs.run(words, tmp_path)
     assert again.status == 0, again.said
     assert "going on in " in again.said
     assert_as_if_undisturbed(tmp_path, undisturbed.place)

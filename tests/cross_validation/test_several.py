@@ -10,7 +10,7 @@ import pytest
 
 from pickery.errors import InputError
 from tests.conftest import TinyData
-from tests.cross_validation.conftest import EXAMPLE, Done, Launcher, cross_validate, epochs_said, runs_of, tracked
+from tests.cross_validation.conftest import EXAMPLE, Done, Programs, cross_validate, epochs_said, runs_of, tracked
 
 pytestmark = [
     pytest.mark.slow,
@@ -41,12 +41,12 @@ def assert_each_was_trained_once(folder: Path, reference: Done, *, but: str = ""
 
 @pytest.mark.parametrize("storage", ["journal", "database"])
 def test_two_workers_give_the_same_table_as_one(
-    launcher: Launcher, reference: Done, tiny: TinyData, tmp_path: Path, storage: str
+    programs: Programs, reference: Done, tiny: TinyData, tmp_path: Path, storage: str
 ) -> None:
     words = ["cross_validation.workers=2", "run_dir=cross"]
     if storage == "database":
         words.append("cross_validation.storage=sqlite:///study.db")
-    program = launcher.run(tiny.overrides(*EXAMPLE, *words), tmp_path)
+    program = programs.run(tiny.overrides(*EXAMPLE, *words), tmp_path)
     assert program.status == 0, program.said
     assert tables(tmp_path / "cross") == reference.table
     assert_each_was_trained_once(tmp_path / "cross", reference)
@@ -54,13 +54,13 @@ def test_two_workers_give_the_same_table_as_one(
     assert not (tmp_path / "mlruns").exists()
 
 
-def test_halving_stops_the_same_values_with_two_workers(launcher: Launcher, tiny: TinyData, tmp_path: Path) -> None:
+def test_halving_stops_the_same_values_with_two_workers(programs: Programs, tiny: TinyData, tmp_path: Path) -> None:
     words = [*EXAMPLE, "optimizer.schedule=cosine"]
-    full = launcher.run(tiny.overrides(*words, "run_dir=full"), tmp_path)
+    full = programs.run(tiny.overrides(*words, "run_dir=full"), tmp_path)
     assert full.status == 0, full.said
     for workers in (1, 2):
         halving = ["cross_validation.pruning=halving", f"cross_validation.workers={workers}", f"run_dir=by_{workers}"]
-        halved = launcher.run(tiny.overrides(*words, *halving), tmp_path)
+        halved = programs.run(tiny.overrides(*words, *halving), tmp_path)
         assert halved.status == 0, halved.said
         assert "took 16 epochs instead of 18" in halved.said
     assert tables(tmp_path / "by_1") == tables(tmp_path / "by_2")
@@ -70,18 +70,18 @@ def test_halving_stops_the_same_values_with_two_workers(launcher: Launcher, tiny
 
 
 def test_four_processes_that_start_at_once_train_everything_once(
-    launcher: Launcher, reference: Done, tiny: TinyData, tmp_path: Path
+    programs: Programs, reference: Done, tiny: TinyData, tmp_path: Path
 ) -> None:
     # a store of their own too: what is prepared is prepared by all at once
     words = [*EXAMPLE, *tracked(tmp_path / "mlruns"), "preprocess.store=store", "run_dir=cross"]
-    programs = [launcher.start(tiny.overrides(*words), tmp_path) for _ in range(4)]
-    for program in programs:
+    started = [programs.start(tiny.overrides(*words), tmp_path) for _ in range(4)]
+    for program in started:
         assert program.wait() == 0, program.said
         assert "Traceback" not in program.said
         assert "is best" in program.said
     assert tables(tmp_path / "cross") == reference.table
     assert_each_was_trained_once(tmp_path / "cross", reference)
-    assert sum(program.said.count("final training: ") for program in programs) == 1
+    assert sum(program.said.count("final training: ") for program in started) == 1
     runs = runs_of(tmp_path / "mlruns")
     assert [one.info.status for one in runs] == ["FINISHED"] * 8
     assert sum("mlflow.parentRunId" not in one.data.tags for one in runs) == 1
@@ -90,26 +90,26 @@ def test_four_processes_that_start_at_once_train_everything_once(
 
 @pytest.mark.parametrize("at", ["a fold", "final"])
 def test_what_one_of_four_leaves_when_it_is_killed_the_others_finish(
-    launcher: Launcher, reference: Done, tiny: TinyData, tmp_path: Path, at: str
+    programs: Programs, reference: Done, tiny: TinyData, tmp_path: Path, at: str
 ) -> None:
     words = tiny.overrides(*EXAMPLE, *tracked(tmp_path / "mlruns"), "run_dir=cross")
     # in mid-training: when its second minibatches are about to be saved
     moment = ("pickery.training.callbacks", "save_checkpoint", 2)
     if at == "final":
         moment = ("pickery.cross_validation.run", "track_values", 1)
-    programs = [launcher.start(words, tmp_path, moment)]
+    started = [programs.start(words, tmp_path, moment)]
     if at == "a fold":  # it is to have one, however busy the machine is
-        while not programs[0].ended() and not list((tmp_path / "cross").glob("*/metrics.csv")):
+        while not started[0].ended() and not list((tmp_path / "cross").glob("*/metrics.csv")):
             time.sleep(0.02)
-    programs += [launcher.start(words, tmp_path, moment if at == "final" else None) for _ in range(3)]
+    started += [programs.start(words, tmp_path, moment if at == "final" else None) for _ in range(3)]
     if at == "final":  # whoever gets to it is killed: one after the other
-        for program in programs:
+        for program in started:
             assert program.wait() == -signal.SIGKILL
-        again = [launcher.start(words, tmp_path) for _ in range(2)]
+        again = [programs.start(words, tmp_path) for _ in range(2)]
         assert [program.wait() for program in again] == [0, 0]
     else:
-        assert programs[0].wait() == -signal.SIGKILL
-        for program in programs[1:]:
+        assert started[0].wait() == -signal.SIGKILL
+        for program in started[1:]:
             assert program.wait() == 0, program.said
     assert tables(tmp_path / "cross") == reference.table
     runs = runs_of(tmp_path / "mlruns")
@@ -124,23 +124,23 @@ def test_what_one_of_four_leaves_when_it_is_killed_the_others_finish(
 
 
 def test_when_all_of_several_fail_the_tracked_run_has_failed(
-    launcher: Launcher, tiny: TinyData, tmp_path: Path
+    programs: Programs, tiny: TinyData, tmp_path: Path
 ) -> None:
     words = ["cross_validation.values=[1e30,1e31,1e32]", "cross_validation.folds=1", "trainer.epochs=1"]
     words = tiny.overrides(*words, *tracked(tmp_path / "mlruns"), "run_dir=cross")
-    programs = [launcher.start(words, tmp_path) for _ in range(3)]
-    for program in programs:
+    started = [programs.start(words, tmp_path) for _ in range(3)]
+    for program in started:
         assert program.wait() == 1
         assert "no value could be trained on every fold" in program.said
         assert "Traceback" not in program.said
     assert {one.info.status for one in runs_of(tmp_path / "mlruns")} == {"FAILED"}
 
 
-def test_workers_end_with_whoever_started_them(launcher: Launcher, tiny: TinyData, tmp_path: Path) -> None:
+def test_workers_end_with_whoever_started_them(programs: Programs, tiny: TinyData, tmp_path: Path) -> None:
     import psutil
 
     words = ["cross_validation.workers=2", "trainer.epochs=50", "run_dir=cross"]
-    program = launcher.start(tiny.overrides(*EXAMPLE, *words), tmp_path)
+    program = programs.start(tiny.overrides(*EXAMPLE, *words), tmp_path)
     while len(epochs_said(tmp_path / "cross")) < 2:
         assert not program.ended(), program.said
         time.sleep(0.05)
@@ -155,11 +155,11 @@ def test_workers_end_with_whoever_started_them(launcher: Launcher, tiny: TinyDat
 
 
 def test_a_worker_that_is_killed_is_told_of_and_its_training_is_taken_up(
-    launcher: Launcher, reference: Done, tiny: TinyData, tmp_path: Path
+    programs: Programs, reference: Done, tiny: TinyData, tmp_path: Path
 ) -> None:
     import psutil
 
-    program = launcher.start(tiny.overrides(*EXAMPLE, "cross_validation.workers=2", "run_dir=cross"), tmp_path)
+    program = programs.start(tiny.overrides(*EXAMPLE, "cross_validation.workers=2", "run_dir=cross"), tmp_path)
     while not epochs_said(tmp_path / "cross"):
         assert not program.ended(), program.said
         time.sleep(0.02)

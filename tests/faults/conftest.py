@@ -9,15 +9,8 @@ import pytest
 
 from tests.conftest import TinyData
 from tests.faults.disks import NAMESPACE
-from tests.faults.programs import Launcher
 from tests.faults.torture import Victim, Whole
-
-
-@pytest.fixture(scope="session")
-def launcher() -> Iterator[Launcher]:
-    launcher = Launcher()
-    yield launcher
-    launcher.end()
+from tests.programs import Launcher
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.faults.programs import Launcher, differences, figures_of, leftovers, tracked_runs, words_of
 from tests.faults.torture import COMMANDS, Whole
+from tests.programs import Launcher, differences, figures_of, leftovers, tracked_runs, words_of
 
 ENOUGH = "64m"
 NAMESPACE = ("unshare", "--user", "--map-root-user", "--mount")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.programs import SMALL_POOL, Launcher, epochs_of, tracked_runs
 from tests.faults.torture import Victim, Whole
+from tests.programs import SMALL_POOL, Launcher, epochs_of, tracked_runs
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="forks programs")]
 

@@ -9,7 +9,8 @@ import pytest
 
 from tests.conftest import TinyData
 from tests.faults.disks import ENOUGH
-from tests.faults.programs import (
+from tests.faults.torture import COMMANDS, Whole
+from tests.programs import (
     SMALL_POOL,
     Launcher,
     Program,
@@ -20,7 +21,6 @@ from tests.faults.programs import (
     tracked_runs,
     words_of,
 )
-from tests.faults.torture import COMMANDS, Whole
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="mounts disks")]
 

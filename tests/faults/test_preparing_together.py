@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import TinyData
-from tests.faults.programs import SMALL_POOL, Launcher, leftovers
+from tests.programs import SMALL_POOL, Launcher, leftovers
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="sends SIGKILL")]
 

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import TinyData
-from tests.faults.programs import (
+from tests.faults.torture import Victim, Whole
+from tests.programs import (
     Launcher,
     assert_tracked_whole,
     differences,
@@ -25,7 +26,6 @@ from tests.faults.programs import (
     tracked_run_of,
     tracked_runs,
 )
-from tests.faults.torture import Victim, Whole
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="forks programs")]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.faults.programs import SMALL_POOL, Launcher, Program, differences, epochs_of, figures_of, tracked_runs
 from tests.faults.torture import Victim, Whole
+from tests.programs import SMALL_POOL, Launcher, Program, differences, epochs_of, figures_of, tracked_runs
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="sends SIGKILL")]
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.faults.programs import (
+from tests.programs import (
     SMALL_POOL,
     Launcher,
     Program,

@@ -7,7 +7,7 @@ import pytest
 from pickery.formats.frame import AS_IT_IS, Frame
 from pickery.placement.fit import RINGS, Anywhere, anywhere, mean_patch
 from pickery.placement.rings import EDGES_PX, surroundings
-from pickery.placement.verdict import judge, variants
+from pickery.placement.verdict import LEAST_SPAN, judge, ruled_out, variants
 from pickery.placement.words import changes, mending, sentence
 from tests.placement.conftest import COLUMNS, ROWS, Made
 
@@ -86,6 +86,22 @@ def test_picks_crowded_into_a_corner_make_no_other_frame_right(discs: Callable[.
     generator = np.random.default_rng(0)
     crowded = {name: generator.uniform(300, 330, xy.shape) for name, xy in points.items()}
     assert judge(crowded, around, AS_IT_IS).better is None
+
+
+def test_only_frames_that_picks_can_be_in_count_against_the_one_given(discs: Callable[..., Made]) -> None:
+    around, points = discs(1)
+    found = judge(points, around, AS_IT_IS)
+    reasons = {fit.frame: ruled_out(fit, found.given) for fit in found.others}
+    assert reasons[Frame(flip_y=True)] is None
+    assert reasons[Frame(coordinate_scale=2)] == "outside"
+    assert reasons[Frame(coordinate_scale=1 / 16)] == "crowded"
+    assert reasons[Frame(coordinate_scale=1 / 1.5)] == "shrunk"
+    assert found.best_other == max(fit.statistic for fit in found.others if reasons[fit.frame] is None)
+    # picks that lie outside as they are read may well be in smaller pixels
+    too_large = judge(points, around, Frame(coordinate_scale=4))
+    (as_they_are,) = [fit for fit in too_large.others if fit.frame == AS_IT_IS]
+    assert as_they_are.span >= LEAST_SPAN
+    assert ruled_out(as_they_are, too_large.given) is None
 
 
 def test_picks_of_other_micrographs_that_lie_outside(discs: Callable[..., Made]) -> None:

@@ -10,9 +10,18 @@ import sys
 from pathlib import Path
 
 from pickery.config.schema import UiConfig
+from pickery.cross_validation.study.presence import FOLDER as WORKERS
+from pickery.cross_validation.study.presence import present
 from pickery.errors import InputError
 from pickery.terminal import Terminal
-from pickery.tracking import experiment_page, quiet_mlflow, reason, store_uri
+from pickery.tracking import end_dead, experiment_page, quiet_mlflow, reason, store_uri
+from pickery.training.run_folder import is_at_work, tracked_run_in
+
+NO_BROWSER_OPENS = {
+    *(1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6679, 6697, 10080),
+    *range(6665, 6670),
+}
+"""Ports above 1023 at which browsers open no page, lest it speak to another service (Fetch standard, port blocking)."""
 
 
 def run(config: UiConfig) -> None:
@@ -22,6 +31,7 @@ def run(config: UiConfig) -> None:
         raise InputError(f"tracking.root={root} holds no runs yet: pickery train makes some")
     with Terminal() as terminal:
         page = _page(config)
+        _end_dead(config, terminal)
         if uri is not None and uri.startswith(("http://", "https://")):
             terminal.head(f"the runs are at {uri.rstrip('/')}/{page}")
             return
@@ -61,14 +71,39 @@ def _page(config: UiConfig) -> str:
         raise InputError(f"{setting} does not answer ({reason(error)}): {remedy}") from error
 
 
+def _end_dead(config: UiConfig, terminal: Terminal) -> None:
+    """Set right what the table of runs says of those that were killed outright."""
+    try:
+        names = end_dead(Path(config.tracking.root), config.tracking.uri, config.tracking.experiment, _last_sign)
+    except Exception:  # a store that may only be read, or does not answer: the page shows what it has
+        return
+    for name in names:
+        terminal.say(f"{name} was killed and is marked so; the command that began it takes it up again")
+
+
+def _last_sign(folder: Path, run_id: str) -> float | None:
+    """Give when a run's folder was last written to; None where somebody is at work in it, or it is another's."""
+    if tracked_run_in(folder) != run_id:
+        return None
+    if present(folder) if (folder / WORKERS).is_dir() else is_at_work(folder):
+        return None
+    return max(path.stat().st_mtime for path in folder.iterdir() if path.is_file() and path.name[0] != ".")
+
+
 def _check_address(host: str, port: int) -> None:
     """Refuse an address that cannot be listened on: MLflow would say so in its own words, and end as if all were well.
 
     Raises
     ------
     InputError
-        When the port is taken or not allowed, or the host is not this machine's.
+        When the port is taken or not allowed, no browser opens it, or the host is not this machine's.
     """
+    another = next((n for n in range(max(port + 1, 1024), 65536) if n not in NO_BROWSER_OPENS), 5000)
+    if port in NO_BROWSER_OPENS:
+        raise InputError(
+            f"ui.port={port} is kept for another service, and browsers open no page there: give another, such as "
+            f"ui.port={another}"
+        )
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as trial:
@@ -77,5 +112,5 @@ def _check_address(host: str, port: int) -> None:
     except OSError as error:
         raise InputError(
             f"ui.host={host} ui.port={port} cannot be listened on ({error.strerror or error}): give another, such as "
-            f"ui.port={port % 65535 + 1}"
+            f"ui.port={another}"
         ) from error

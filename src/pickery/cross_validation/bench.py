@@ -25,7 +25,7 @@ from pickery.cross_validation.study.points import PointStudy
 from pickery.cross_validation.study.presence import is_alive, present
 from pickery.errors import InputError
 from pickery.evaluation.names import METRICS
-from pickery.tracking import Tracker, open_tracker
+from pickery.tracking import Tracker, open_tracker, whereabouts
 from pickery.training.choices import pretrained_hash, training_device
 from pickery.training.inputs import simulated_data
 from pickery.training.listener import Listener, Silence
@@ -264,5 +264,6 @@ def _introduce(bench: Bench, tracker: Tracker, decides: dict[str, Any], record: 
             "data_fingerprint": str(decides["data"]),
             "began_in": str(Path.cwd()),
         }
+        | whereabouts(bench.path)
     )
     tracker.artifacts([bench.path / "config.yaml"])

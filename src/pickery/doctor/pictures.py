@@ -13,6 +13,7 @@ from pickery.formats.assignment import lies_inside
 from pickery.formats.frame import Frame
 from pickery.formats.micrographs import MicrographFile, read_micrograph
 from pickery.placement.fit import Fit, anywhere, mean_patch
+from pickery.placement.verdict import ruled_out
 from pickery.placement.words import mending
 from pickery.plots.mean_patches import Panel, plot_mean_patches
 from pickery.plots.picks import plot_readings
@@ -27,6 +28,8 @@ HALF_PX = 28
 """Half a mean patch, in shrunk pixels: a ninth of the micrograph's longer side in all."""
 WORTH_DRAWING = 0.4
 """Least share of the picks that a mean patch is of: the mean of a few is noise."""
+RULED_OUT = {"crowded": "crowded", "outside": "too few", "shrunk": "shrunk"}
+"""Below a mean patch, in place of how far it is from chance: why picks cannot be so."""
 LONGEST_SIDE = 1200
 """Pixels of a micrograph's longer side in its picture."""
 
@@ -73,11 +76,14 @@ def _patches(seen: Look, coordinates: Mapping[str, NDArray[np.float64]], seed: i
         if not mark and count < WORTH_DRAWING * fit.picks:
             continue
         words = _in_words(mending(given.frame, fit.frame)) if mark != "given" else "as they are read"
-        panels.append(Panel(patch, words, f"{count} picks, T² {fit.statistic:,.0f}", mark))
+        # what the verdict does not count is not to be held against it
+        reason = None if mark else ruled_out(fit, given)
+        note = f"T² {fit.statistic:,.0f}" if reason is None else RULED_OUT[reason]
+        panels.append(Panel(patch, words, f"{count} of {fit.picks} picks, {note}", mark))
     drawn = anywhere(around, {name: len(coordinates[name]) for name in around}, (seed,))
     patch, count = mean_patch(around, Frame(), drawn, HALF_PX)
     panels.insert(1, Panel(patch, "anywhere", f"{count} places"))
-    return plot_mean_patches(panels, title="Mean of the micrographs about the picks")
+    return plot_mean_patches(panels, title="Mean of the micrographs about the picks, but for those near an edge")
 
 
 def _axes(frame: Frame) -> tuple[bool, bool, bool]:
@@ -85,10 +91,11 @@ def _axes(frame: Frame) -> tuple[bool, bool, bool]:
 
 
 def _in_words(settings: list[str]) -> str:
-    short = [
-        word.removeprefix("data.").removesuffix("=true").replace("coordinate_scale=", "scale ") for word in settings
-    ]
-    return ", ".join(short)
+    short = []
+    for word in settings:
+        name, _, value = word.removeprefix("data.").partition("=")
+        short.append(f"scale {float(value):.3g}" if name == "coordinate_scale" else word.removeprefix("data."))
+    return ", ".join(one.removesuffix("=true") for one in short)
 
 
 def _overlay(

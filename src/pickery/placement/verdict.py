@@ -39,6 +39,7 @@ MOVE_BETTER = 1.3
 and it is near its best on a whole particle's middle, so less is needed than of another frame."""
 
 Kind = Literal["good", "misplaced", "moved", "few", "unclear", "outside"]
+Reason = Literal["crowded", "outside", "shrunk"]
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Verdict:
     @property
     def best_other(self) -> float:
         """The highest T-squared of the other frames in which picks could have been written."""
-        return max((fit.statistic for fit in self.others if _possible(fit, self.given)), default=0.0)
+        return max((fit.statistic for fit in self.others if ruled_out(fit, self.given) is None), default=0.0)
 
 
 def judge(
@@ -91,9 +92,9 @@ def judge(
     own = anywhere.fit(given, coordinates)
     tried = sorted(
         (anywhere.fit(frame, coordinates) for frame in variants(given, more_factors)),
-        key=lambda fit: -fit.distance if _possible(fit, own) else math.inf,
+        key=lambda fit: -fit.distance if ruled_out(fit, own) is None else math.inf,
     )
-    possible = [fit for fit in tried if _possible(fit, own)]
+    possible = [fit for fit in tried if ruled_out(fit, own) is None]
     others = tuple(tried)
     best = max(possible, key=lambda fit: fit.statistic, default=None)
     if best is not None and _clearly_better(best, own):
@@ -125,12 +126,17 @@ def variants(given: Frame, more_factors: Iterable[float] = ()) -> list[Frame]:
     return [frame for frame in found if frame != given]
 
 
-def _possible(fit: Fit, own: Fit) -> bool:
-    """Say whether picks may be so: inside, spread out, and not made smaller where they lie inside as they are."""
+def ruled_out(fit: Fit, own: Fit) -> Reason | None:
+    """Say why picks cannot be so, whatever stands around them; None where they may be.
+
+    They may where they lie inside, spread out, and are not made smaller although they lie inside as they are.
+    """
     if fit.span < LEAST_SPAN:
-        return False
+        return "crowded"
+    if fit.inside < ALL_INSIDE * fit.picks:
+        return "outside"
     shrinks = fit.frame.coordinate_scale < own.frame.coordinate_scale * (1 - 1e-9)
-    return fit.inside >= ALL_INSIDE * fit.picks and (not shrinks or own.inside < 0.75 * own.picks)
+    return "shrunk" if shrinks and own.inside >= 0.75 * own.picks else None
 
 
 def _clearly_better(fit: Fit, own: Fit) -> bool:

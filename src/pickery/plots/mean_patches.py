@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pickery.plots.style import BEST, GREY, HELD_OUT, new_figure, pickery_style
+from pickery.plots.style import BLUE, GREY, VERMILLION, new_figure, pickery_style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,6 +52,9 @@ def plot_mean_patches(panels: Sequence[Panel], *, title: str = "") -> "Figure":
     values = values[np.isfinite(values)]
     middle = float(np.median(values)) if len(values) else 0.0
     reach = max(float(np.abs(values - middle).max()) if len(values) else 0.0, 1e-6)
+    # as the circles of both on a micrograph
+    has_better = any(panel.mark == "better" for panel in panels)
+    colours = {"given": VERMILLION if has_better else BLUE, "better": BLUE}
     with pickery_style():
         figure = new_figure(2.1 * COLUMNS, 2.75 * rows + (0.5 if title else 0.0))
         if title:
@@ -67,7 +70,7 @@ def plot_mean_patches(panels: Sequence[Panel], *, title: str = "") -> "Figure":
             place.set_facecolor("#EEEEEE")
             place.set_title(one.title, fontsize=10)
             place.set_xlabel(one.note, fontsize=10)
-            colour = {"given": HELD_OUT, "better": BEST}.get(one.mark)
+            colour = colours.get(one.mark)
             for spine in place.spines.values():
                 spine.set_visible(True)
                 spine.set_edgecolor(colour or GREY)

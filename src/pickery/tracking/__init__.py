@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from pickery.tracking.dead import end_dead, whereabouts
 from pickery.tracking.files import fetch_model, fetch_record, is_tracked, keep_with_run
 from pickery.tracking.mlflow_tracker import MLflowTracker
 from pickery.tracking.store import create_store, experiment_page, quiet_mlflow, reason, store_uri
@@ -12,6 +13,7 @@ __all__ = [
     "Status",
     "Tracker",
     "create_store",
+    "end_dead",
     "experiment_page",
     "fetch_model",
     "fetch_record",
@@ -21,6 +23,7 @@ __all__ = [
     "quiet_mlflow",
     "reason",
     "store_uri",
+    "whereabouts",
 ]
 
 

@@ -13,7 +13,7 @@ from pickery.atomic import write_text
 from pickery.config.load import resolved
 from pickery.config.schema import TrainConfig
 from pickery.errors import InputError
-from pickery.tracking import Status, Tracker, open_tracker
+from pickery.tracking import Status, Tracker, open_tracker, whereabouts
 from pickery.training import words
 from pickery.training.choices import package_versions, pretrained_hash, training_device
 from pickery.training.division import TrainingData, gather
@@ -235,7 +235,7 @@ def _train(
         if tracker.run_id not in (None, folder.tracked_run):
             folder.tracked_run = tracker.run_id
             folder.write()  # before what takes seconds: a run that is killed in between would be nobody's
-        tracker.tags(dict(tags) | {"began_in": str(Path.cwd())})
+        tracker.tags(dict(tags) | {"began_in": str(Path.cwd())} | whereabouts(path))
         tracker.artifacts([path / "config.yaml"])  # now: what is killed is to be begun again from it too
         if config.engine.name == "topaz":
             from pickery.topaz.train import train_with_topaz

@@ -260,6 +260,26 @@ class RunFolder:
         self._lock.close()
 
 
+def is_at_work(folder: Path) -> bool:
+    """Say whether a process of this computer trains in a folder; in doubt it does."""
+    from filelock import FileLock, Timeout
+
+    try:
+        with FileLock(folder / ".lock", timeout=0, fallback_to_soft=False):
+            return False
+    except (Timeout, OSError, NotImplementedError):  # the last two where the file system has no locks
+        return True
+
+
+def tracked_run_in(folder: Path) -> str | None:
+    """Give the identifier of the tracked run that is a folder's; None where the folder does not say."""
+    try:
+        written = json.loads((folder / RECORD).read_text(encoding="utf-8"))["tracked_run"]
+    except (OSError, *UNREADABLE):
+        return None
+    return written if isinstance(written, str) else None
+
+
 def make_folder(path: Path, *, given: bool, of_a_run: Callable[[str], bool]) -> None:
     """Make a run's folder; one without a record may hold nothing but what `of_a_run` says belongs to any run.
 

@@ -1,6 +1,6 @@
 """Starts `pickery` again and again without importing everything each time: forks, and the child is the program.
 
-Run as a program by `tests.faults.programs`. It is asked in lines of JSON on its input and answers on its output. What
+Run as a program by `tests.programs`. It is asked in lines of JSON on its input and answers on its output. What
 it is asked about files it answers in a process of its own: one that forks must not have MLflow's database open.
 """
 

@@ -1,4 +1,4 @@
-"""`pickery` as programs into which faults are put, and what is asked of them afterwards."""
+"""`pickery` as programs that can be killed and into which faults are put, and what is asked of them afterwards."""
 
 from __future__ import annotations
 
@@ -16,11 +16,37 @@ from typing import Any
 import psutil
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 """Longer than any of these programs takes on a busy machine: one that is at work for so long hangs."""
 
 SMALL_POOL = "import pickery.preprocess.pool as pool; pool.POOL_PAYS_FROM_PIXELS = 0"
 """So that these few small micrographs are prepared by several processes."""
+
+NO_DRAWING = """
+from importlib import import_module
+for name in ("pickery.training.finish", "pickery.cross_validation.conclude"):
+    import_module(name).save_figure = lambda figure, path: (path.parent.mkdir(exist_ok=True), path.touch())
+"""
+"""Drawing takes most of the time of trainings as short as these; all plots are empty files then."""
+
+
+def killed_at(module: str, function: str, times: int) -> str:
+    """Give the fault of which a program dies when a function of a module is called for the how-manieth time."""
+    return f"""
+import os, signal
+from importlib import import_module
+
+def to_be_killed(owner, before, calls):
+    def reached(*given, **named):
+        calls.append(1)
+        if len(calls) == {times}:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return before(*given, **named)
+    owner.{function} = reached
+
+owner = import_module("{module}")
+to_be_killed(owner, owner.{function}, [])
+"""
 
 
 class LauncherError(Exception):
@@ -115,6 +141,12 @@ class Program:
             time.sleep(0.01)
         assert self.status is not None
         return self.status
+
+    def kill(self) -> None:
+        """End it as a power cut would, with all of its process group."""
+        if not self.ended():
+            os.killpg(self.pid, signal.SIGKILL)
+            self.wait()
 
     def wait_until(self, happened: Any, timeout: float = PATIENCE_S) -> None:
         """Wait until something has happened, or it has ended."""
