@@ -138,6 +138,7 @@ def main() -> None:
     """Answer until nobody asks any more."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell leaves it to what it starts in the background
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup leaves it ignored
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     from pickery.tracking import quiet_mlflow

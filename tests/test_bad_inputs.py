@@ -4,6 +4,7 @@ Most run inside this process; what needs a process of its own (limits, a server)
 """
 
 import errno
+import json
 import os
 import pickle
 import shutil
@@ -597,6 +598,46 @@ def test_a_damaged_run_says_what_to_remove(
         Path("run/last.ckpt").unlink()
         assert main(["train", *words]) == 0
         assert Path("run/metrics.csv").read_text() == (finished / "metrics.csv").read_text()
+
+
+def without(path: Path, *names: str) -> None:
+    summary = json.loads(path.read_text())
+    path.write_text(json.dumps({name: value for name, value in summary.items() if name not in names}))
+
+
+@pytest.mark.parametrize(
+    ("name", "harm", "texts"),
+    [
+        (
+            "model.ckpt",
+            cut,
+            ["the run in run is finished, but its model.ckpt is damaged", "or remove run"],
+        ),
+        ("model.ckpt", Path.unlink, ["its model.ckpt is gone: give another run_dir"]),
+        ("model.ckpt", lambda path: path.write_bytes(b""), ["its model.ckpt is damaged"]),
+        ("summary.json", lambda path: without(path, "best_epoch"), ["run/summary.json is damaged"]),
+        ("summary.json", lambda path: without(path, "monitored"), ["run/summary.json is damaged"]),
+    ],
+)
+def test_a_finished_run_that_came_to_harm_is_not_said_to_be_well(
+    name: str,
+    harm: Callable[[Path], object],
+    texts: list[str],
+    finished: Path,
+    tiny: TinyData,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shutil.copytree(finished, "run")
+    harm(Path("run") / name)
+    said = complaint(tiny.overrides("trainer.epochs=1", "run_dir=run"), capsys)
+    for text in texts:
+        assert text in said
+
+
+def test_a_folder_whose_name_is_no_text(capsys: pytest.CaptureFixture[str]) -> None:
+    said = complaint(["run_dir=r_\udcff"], capsys)
+    assert "'run_dir=r_\\udcff' has bytes that are no text here" in said
+    assert not Path("prepared").exists()
 
 
 def test_what_a_killed_process_left_half_written_is_no_obstacle(tiny: TinyData) -> None:

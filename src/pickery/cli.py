@@ -16,7 +16,7 @@ import textwrap
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TextIO
@@ -62,11 +62,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = words[0] if words and words[0] in COMMANDS else None
     try:
         with _plain_warnings():
+            _check_text(words)
             return _answer(words) if command is None else _command(command, words[1:])
     except BaseException as error:
         if isinstance(error, SystemExit):
             raise
         return _report(error, command)
+
+
+def _check_text(words: list[str]) -> None:
+    """Refuse words that no file of settings and no log could hold."""
+    for word in words:
+        if any("\ud800" <= sign <= "\udfff" for sign in word):
+            raise InputError(
+                f"{word!a} has bytes that are no text here: give another name, or, if it has letters beyond ASCII, set "
+                "LC_ALL to a locale of UTF-8, such as C.UTF-8"
+            )
 
 
 def _answer(words: list[str]) -> int:
@@ -317,7 +328,11 @@ def _say(text: str) -> None:
         width = shutil.get_terminal_size((80, 24)).columns
         lines = [_broken(line, width) for line in text.split("\n")]
         text = "\n".join(lines)
-    print(text, file=sys.stderr, flush=True)
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:  # the terminal was closed, or a pipe's reader has ended: nobody hears it
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def _broken(line: str, width: int) -> str:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+_OF_SYSTEM = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 _OF_USERS = [getattr(signal, name) for name in ("SIGUSR1", "SIGUSR2") if hasattr(signal, name)]
 
 
@@ -20,7 +21,9 @@ class Terminated(KeyboardInterrupt):
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Turn SIGTERM into `Terminated`, so that a run that is ended by the system is marked so.
+    """Turn SIGTERM and SIGHUP into `Terminated`, so that a run that is ended by the system is marked so.
+
+    SIGHUP comes when the terminal is closed; under nohup it is ignored, and stays so.
 
     So is SIGUSR1 or SIGUSR2 where it has a handler, as submitit has one for a job whose time is almost up: the handler
     is called when the block has ended in order, and queues the job again or says that it is over.
@@ -37,9 +40,12 @@ def terminable() -> Iterator[None]:
         raise Terminated
 
     try:
-        for number in (signal.SIGTERM, *_OF_USERS):
-            if number == signal.SIGTERM or callable(signal.getsignal(number)):
-                before[number] = signal.signal(number, end if number == signal.SIGTERM else ask)
+        for number in _OF_SYSTEM:
+            if number == signal.SIGTERM or signal.getsignal(number) != signal.SIG_IGN:
+                before[number] = signal.signal(number, end)
+        for number in _OF_USERS:
+            if callable(signal.getsignal(number)):
+                before[number] = signal.signal(number, ask)
     except ValueError:  # not in the main thread: whoever called has the signals
         yield
         return
@@ -56,7 +62,7 @@ def terminable() -> Iterator[None]:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Let a request to end (Ctrl-C, SIGTERM) wait for the end of the block; a second one does not wait.
+    """Let a request to end (Ctrl-C, SIGTERM, SIGHUP) wait for the end of the block; a second one does not wait.
 
     For what must not stop in the middle: a statement would leave the database locked by the present process, which
     then could not say that it was ended; a worker that is being started would be nobody's.
@@ -70,7 +76,7 @@ def uninterrupted() -> Iterator[None]:
         asked.append(number)
 
     try:
-        for request in (signal.SIGINT, signal.SIGTERM):
+        for request in (signal.SIGINT, *_OF_SYSTEM):
             if callable(signal.getsignal(request)):
                 before[request] = signal.signal(request, ask)
     except ValueError:  # not in the main thread, which alone is interrupted

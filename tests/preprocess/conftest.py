@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 import pytest
 
 from pickery.formats.micrographs import MicrographFile, find_micrographs, write_mrc
+from pickery.preprocess import contents
 from pickery.preprocess.prepare import Prepared, prepare
 
 
@@ -16,9 +16,12 @@ def write(path: Path, seed: int, shape: tuple[int, int] = (66, 90)) -> None:
     image = np.random.default_rng(seed).normal(100, 10, shape)
     image[20:30, 20:40] -= 15
     write_mrc(path, image, pixel_size_angstrom=1.5)
-    # Dated back a minute: a file just written may change again unseen, so its hash is not remembered.
-    found = path.stat()
-    os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns - 60_000_000_000))
+
+
+@pytest.fixture(autouse=True)
+def settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have hashes remembered of files just written, which might change again within a tick of the clock."""
+    monkeypatch.setattr(contents, "SETTLED_NS", -1_000_000_000)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """`from_run`: an earlier run's settings, from its folder or from where it is tracked, as the beginning of others."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,33 @@ def test_the_same_settings_give_the_same_run(earlier: Path) -> None:
     settings, before = (yaml.safe_load((folder / "config.yaml").read_text()) for folder in (Path("again"), earlier))
     assert settings.pop("from_run") == str(earlier)
     assert before.pop("from_run") is None
-    assert settings | {"run_dir": None} == before | {"run_dir": None}
+    for one in (settings, before):
+        one.pop("run_dir")
+        one["preprocess"].pop("store")
+    assert settings == before
+
+
+def test_which_program_is_run_and_where_files_go_an_earlier_run_does_not_decide(earlier: Path, tmp_path: Path) -> None:
+    shutil.copytree(earlier, "theirs")
+    settings = yaml.safe_load(Path("theirs/config.yaml").read_text())
+    ran = tmp_path / "ran"
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\ntouch {ran}\necho 'topaz 0.2.5'\n")
+    program.chmod(0o755)
+    settings["engine"] = {"name": "topaz", "executable": str(program)}
+    settings["preprocess"] |= {"store": str(tmp_path / "stored"), "write_mrc": str(tmp_path / "written")}
+    Path("theirs/config.yaml").write_text(yaml.safe_dump(settings))
+    config = load("train", expanded("train", ["from_run=theirs"]))
+    assert config.engine.name == "topaz"
+    assert config.engine.executable != str(program)
+    main(["train", "from_run=theirs", "run_dir=again", "engine=native"])
+    assert not ran.exists()
+    assert not (tmp_path / "stored").exists()
+    assert not (tmp_path / "written").exists()
+    settings["cross_validation"] = {"storage": "sqlite:///theirs.db", "initial": 0.001, "increment": 0.001}
+    Path("theirs/config.yaml").write_text(yaml.safe_dump(settings))
+    validated = load("cross-validate", expanded("cross-validate", ["from_run=theirs"]))
+    assert validated.cross_validation.storage is None
 
 
 def test_what_is_given_beside_it_changes_the_settings(earlier: Path) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pickery.atomic import atomic_path, write_text
+from pickery.preprocess.contents import mark
 
 VERSION = 1
 """Of the files and of what decides them: raise it with any change that changes a candidate."""
@@ -59,7 +60,7 @@ class Candidates:
 
 
 def stamp(path: Path) -> str:
-    """Describe a file so that a change shows: its path, size and time of last change.
+    """Describe a file so that a change shows: its path, size and what changes with it (`mark`).
 
     Raises
     ------
@@ -67,7 +68,7 @@ def stamp(path: Path) -> str:
         If it is not there.
     """
     found = path.stat()
-    return json.dumps([str(path), found.st_size, found.st_mtime_ns])
+    return json.dumps([str(path), found.st_size, mark(found)])
 
 
 class CandidateFolder:

@@ -14,12 +14,20 @@ from typing import TypeAlias
 from uuid import uuid4
 
 KNOWN_FILE = "contents.json"
-"""In the store: the hashes of files already read, by path, size and time of their last change."""
+"""In the store: the hashes of files already read, by path, size and `mark`."""
 
 SETTLED_NS = 50_000_000
 """A file changed so shortly before it was hashed might change again within the same tick of the file system's clock."""
 
-Known: TypeAlias = dict[str, tuple[int, int, str]]
+Known: TypeAlias = dict[str, tuple[int, str, str]]
+
+
+def mark(found: os.stat_result) -> str:
+    """Give a word that changes when a file does, or when another takes its place.
+
+    Not the time of the last change alone: that travels with a file that is copied, unpacked or renamed, and may be set.
+    """
+    return f"{found.st_mtime_ns} {found.st_ctime_ns} {found.st_ino}"
 
 
 def hash_parts(parts: Iterable[str]) -> str:
@@ -50,17 +58,17 @@ def content_hashes(paths: Sequence[Path], store: Path, *, threads: int) -> list[
     def look_up(path: Path) -> str | OSError:
         try:
             found = path.stat()
-            size, changed = found.st_size, found.st_mtime_ns
+            size, marked = found.st_size, mark(found)
             before = known.get(str(path))
-            if before is not None and before[:2] == (size, changed):
+            if before is not None and before[:2] == (size, marked):
                 return before[2]
-            settled = time.time_ns() - changed > SETTLED_NS
+            settled = time.time_ns() - max(found.st_mtime_ns, found.st_ctime_ns) > SETTLED_NS
             with path.open("rb") as file:
                 content = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
         except OSError as error:
             return error
         if settled:
-            fresh[str(path)] = (size, changed, content)
+            fresh[str(path)] = (size, marked, content)
         return content
 
     with ThreadPoolExecutor(max(1, threads)) as pool:
@@ -74,9 +82,7 @@ def _load_known(store: Path) -> Known:
     """Read the known hashes; a file that is missing or damaged costs only the time to hash again."""
     try:
         entries = json.loads((store / KNOWN_FILE).read_text())
-        return {
-            str(path): (int(size), int(changed), str(content)) for path, (size, changed, content) in entries.items()
-        }
+        return {str(path): (int(size), str(marked), str(content)) for path, (size, marked, content) in entries.items()}
     except (OSError, ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         return {}
 

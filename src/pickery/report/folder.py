@@ -96,13 +96,18 @@ def read_run(path: Path) -> Training | CrossValidated:
 
 def damaged(path: Path, why: object) -> InputError:
     """Say that a file of a run's folder is not as the run wrote it."""
-    return InputError(f"{path} is damaged ({' '.join(str(why).split())[:200]}): train again")
+    return InputError(
+        f"{path} is damaged ({' '.join(str(why).split())[:200]}): remove {path.parent}, and its command trains it again"
+    )
 
 
 def _training(path: Path, *, alone: bool = True) -> Training:
     missing = next((name for name in (*NEEDED, "metrics.csv") if not (path / name).exists()), None)
     if missing is not None:
-        raise InputError(f"{path / missing} is missing, and without it there is nothing to report: train again")
+        raise InputError(
+            f"{path / missing} is missing, and without it there is nothing to report: remove {path}, and its command "
+            "trains it again"
+        )
     summary, settings = _json(path / "summary.json"), _yaml(path / "config.yaml")
     epochs = [{name: _number(text) for name, text in row.items()} for row in _rows(path / "metrics.csv")]
     micrographs = _rows(path / "micrographs.csv")

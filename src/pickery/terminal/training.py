@@ -6,8 +6,9 @@ import sys
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TextIO
+from typing import TYPE_CHECKING, Any, Self, TextIO, cast
 
+from pickery.terminal.stream import LastingStream
 from pickery.training.listener import RunLog, epoch_line, epoch_title
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ class Terminal:
         from rich.console import Console
         from rich.progress import TaskID
 
-        self._console = Console(file=stream or sys.stdout, highlight=False, soft_wrap=True)
+        heard = LastingStream(stream or sys.stdout, self._unheard)
+        self._console = Console(file=cast(TextIO, heard), highlight=False, soft_wrap=True)
         self._plain = not self._console.is_terminal
         self._console.soft_wrap = self._plain  # a pipe gets whole lines, a terminal breaks them between words
         self._log = RunLog()
@@ -49,6 +51,9 @@ class Terminal:
     ) -> None:
         self.rest()
         self._log.close()
+
+    def _unheard(self) -> None:
+        self.log("nobody reads what is said here any more; it goes on, and this file has all of it")
 
     def keep_log(self, path: Path) -> None:
         """Keep all lines, those said so far included, at the end of this file."""

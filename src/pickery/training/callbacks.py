@@ -174,8 +174,8 @@ def save_checkpoint(trainer: pl.Trainer, path: Path) -> None:
         trainer.save_checkpoint(temporary)
 
 
-def find_checkpoint(path: Path) -> Path | None:
-    """Give the checkpoint to resume from, None where there is none.
+def find_checkpoint(path: Path) -> tuple[Path | None, int]:
+    """Give the checkpoint to resume from, and how many epochs it has done; None and 0 where there is none.
 
     Raises
     ------
@@ -183,15 +183,17 @@ def find_checkpoint(path: Path) -> Path | None:
         When it is damaged.
     """
     if not path.exists():
-        return None
+        return None, 0
+    done = 0
     try:
         content = read_torch_file(path)
+        done = len(content["callbacks"][EpochRecorder.__name__]["epochs"])
         whole = {"state_dict", "optimizer_states", "loops", "callbacks"} <= content.keys()
     except Exception:  # a broken file fails in any way there is
         whole = False
     if not whole:
         raise InputError(f"{path} is damaged: remove it, and the same command trains this run again from its start")
-    return path
+    return path, done
 
 
 class ProgressTeller(pl.Callback):

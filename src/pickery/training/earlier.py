@@ -21,8 +21,15 @@ from pickery.tracking import fetch_record, is_tracked
 from pickery.training.run_folder import RECORD
 
 SETTINGS = "config.yaml"
-OWN = ("run_dir", "from_run", "tracking.root", "tracking.uri")
-"""Settings that are never an earlier run's: where the new one goes, and where the earlier one was looked for."""
+OWN = (
+    *("run_dir", "from_run", "tracking.root", "tracking.uri"),
+    *("engine.executable", "preprocess.store", "preprocess.write_mrc", "cross_validation.storage"),
+)
+"""Settings that are never an earlier run's.
+
+Where the new one goes, and where the earlier one was looked for; and what an earlier run that came from elsewhere must
+not decide: which program is run, and where files are written.
+"""
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,12 @@ def finish_run(
     except InputError as error:
         again = f"Remove {folder / 'last.ckpt'}, and the same command trains this run again."
         raise InputError(f"{error} {again}") from error
+    if (held := stored["metrics"].get("epoch")) != best.number:
+        # killed between the model and the checkpoint, then gone on with on a machine of other last digits
+        raise InputError(
+            f"{path} holds the network of epoch {held}, and epoch {best.number} was the best. "
+            f"Remove {folder / 'last.ckpt'}, and the same command trains this run again."
+        )
     model.eval().to(device)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # the stubs know this of tensors only
 

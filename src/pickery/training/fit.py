@@ -117,6 +117,8 @@ def fit(
             listener.working("waiting for all of them")
         with leader.joined():
             run_loop(config, module, minibatches, [recorder, tell], folder, epochs=epochs, team=team)
+    if len(recorder.epochs) > of_all:
+        listener.say(f"{len(recorder.epochs)} epochs were trained before, more than trainer.epochs={of_all}: all count")
     for epoch in recorder.epochs:
         if epoch.number <= recorder.resumed_epochs and epoch.number not in tracked:
             track_epoch(tracker, epoch)

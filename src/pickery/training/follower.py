@@ -148,12 +148,12 @@ def _leave_signals_to_the_leader() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "pthread_sigmask"):
         # blocked, not handled: Lightning would put a handler of its own in place of any
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGHUP})
         threading.Thread(target=_end_later_when_asked, daemon=True).start()
 
 
 def _end_later_when_asked() -> None:
-    signal.sigwait({signal.SIGTERM})
+    signal.sigwait({signal.SIGTERM, signal.SIGHUP})
     time.sleep(ENDING_S)
     os._exit(128 + signal.SIGTERM)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from pickery.atomic import write_text
+from pickery.errors import InputError
 from pickery.evaluation.names import METRICS
 
 
@@ -58,7 +59,20 @@ class Epoch:
 
 
 def read_metrics(path: Path) -> list[Epoch]:
-    """Read ``metrics.csv``; a figure that an epoch lacks is left out."""
+    """Read ``metrics.csv``; a figure that an epoch lacks is left out.
+
+    Raises
+    ------
+    InputError
+        When it is damaged.
+    """
+    try:
+        return _epochs(path)
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
+        raise InputError(f"{path} is damaged: give another run_dir, or remove {path.parent}") from error
+
+
+def _epochs(path: Path) -> list[Epoch]:
     epochs = []
     for row in csv.DictReader(path.read_text(encoding="utf-8").splitlines()):
         figures = {name: float(value) for name, value in row.items() if value != ""}

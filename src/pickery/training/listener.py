@@ -97,7 +97,7 @@ class RunLog:
     def keep(self, path: Path) -> None:
         """Keep all lines, those written so far included, at the end of this file."""
         self.close()
-        self._file = path.open("a", encoding="utf-8")
+        self._file = path.open("a", encoding="utf-8", errors="backslashreplace")
         self._put("".join(self._unwritten))
         self._unwritten.clear()
 

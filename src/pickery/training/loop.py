@@ -35,7 +35,7 @@ def run_loop(
     epochs: int,
     team: Team,
 ) -> None:
-    """Train to so many epochs, from ``last.ckpt`` in the folder if there is one.
+    """Train to so many epochs, from ``last.ckpt`` in the folder if there is one, which may have more already.
 
     Each process of a team calls this, with the process group set up.
 
@@ -48,12 +48,13 @@ def run_loop(
     """
     precision: Any = "32-true" if config.trainer.precision == 32 else config.trainer.precision
     device = training_device(config)
+    checkpoint, done = find_checkpoint(folder / "last.ckpt")
     with _quiet_lightning():
         trainer = pl.Trainer(
             accelerator="gpu" if device.type == "cuda" else "cpu",
             **_as_one_of(team, device),
             precision=precision,
-            max_epochs=epochs,
+            max_epochs=max(epochs, done),
             callbacks=callbacks,
             default_root_dir=folder,
             logger=False,
@@ -65,7 +66,7 @@ def run_loop(
             use_distributed_sampler=False,
         )
         try:
-            trainer.fit(module, data, ckpt_path=find_checkpoint(folder / "last.ckpt"), weights_only=True)
+            trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
         except SystemExit as error:
             # Lightning turns Ctrl-C into an exit; the command line wants to know what happened
             raise KeyboardInterrupt from error

@@ -20,7 +20,15 @@ from pickery.training.division import TrainingData, gather
 from pickery.training.earlier import differences
 from pickery.training.inputs import simulated_data
 from pickery.training.listener import Listener
-from pickery.training.run_folder import RunFolder, State, default_folder, identity, new_key
+from pickery.training.run_folder import (
+    UNREADABLE,
+    RunFolder,
+    State,
+    damaged,
+    default_folder,
+    identity,
+    new_key,
+)
 from pickery.training.sizes import provisional
 
 if TYPE_CHECKING:
@@ -128,13 +136,20 @@ def run_training(
             "warn": listener.warn,
         }
         if folder.state == "finished":
-            words.say_finished(path, folder.epochs_done, config, listener)
-            _tell_end(config, data, folder, opening, tags or {})
+            folder.check_model()
+            try:
+                words.say_finished(path, folder.epochs_done, config, listener)
+                _tell_end(config, data, folder, opening, tags or {})
+            except InputError:
+                raise
+            except UNREADABLE as error:  # by whatever was done to it since
+                raise damaged(path, path / "summary.json") from error
             return Run(folder.path, folder.state, None, folder.tracked_run)
         listener.keep_log(folder.path / "log.txt")
         folder.tracked_to_end = False
         folder.write()  # the relative names in the settings count from this process's folder
         write_config(config, folder.path)
+        folder.begin_again()
         words.introduce(config, data, folder.path, folder.state, listener)
         for text in differences(config, data.fingerprint, package_versions()):
             listener.warn(text)

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import secrets
+import zipfile
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
@@ -250,6 +251,31 @@ class RunFolder:
         state: State = "interrupted" if not done else "finished" if done >= epochs else "longer"
         return cls(path, state, decides, record.tracked_run, record.tracking_key, record.tracked_to_end, done, lock)
 
+    def begin_again(self) -> None:
+        """Let a finished run be one that is not finished, before it is gone on with: what it said ends to be true."""
+        (self.path / "summary.json").unlink(missing_ok=True)
+
+    def check_model(self) -> None:
+        """Look whether a finished run's model is there, and whole.
+
+        Raises
+        ------
+        InputError
+            When it is not.
+        """
+        model = self.path / "model.ckpt"
+        try:
+            with zipfile.ZipFile(model) as archive:
+                broken = archive.testzip() is not None
+        except (OSError, zipfile.BadZipFile, *UNREADABLE):
+            broken = True
+        if broken:
+            kept = "" if self.tracked_run is None else f" (the tracked run has it too: runs:/{self.tracked_run})"
+            raise InputError(
+                f"the run in {self.path} is finished, but its model.ckpt is {'damaged' if model.exists() else 'gone'}"
+                f"{kept}: give another run_dir, or remove {self.path}, and it is trained again"
+            )
+
     def write(self) -> None:
         """Record what the run is."""
         record = Record(self.tracked_run, self.tracking_key, self.tracked_to_end)
@@ -303,7 +329,7 @@ def _not_writable(path: Path, error: OSError, *, given: bool) -> InputError:
 
 def write_record(path: Path, decides: Mapping[str, Any], record: Record) -> None:
     """Record in a run's folder what the run is."""
-    written = {"decides": decides, **asdict(record), "began_in": str(Path.cwd())}
+    written = {"decides": decides, **asdict(record), "began_in": str(Path.cwd()), "folder": str(path.resolve())}
     write_text(path / RECORD, json.dumps(written, indent=1) + "\n")
 
 
@@ -327,6 +353,11 @@ def read_record(path: Path, decides: Mapping[str, Any]) -> Record:
     for name in sorted(set(earlier) | set(now), key=lambda name: (name == "data", name)):
         if earlier.get(name) != now.get(name):
             raise InputError(_difference(path, name, earlier.get(name), now.get(name)))
+    original = written.get("folder")
+    if isinstance(original, str) and tracked is not None and Path(original) != path.resolve():
+        # unless it was moved there still is that folder, whose tracked run it stays: the copy has one of its own
+        if tracked_run_in(Path(original)) == tracked:
+            return Record()
     return Record(None if tracked is None else str(tracked), key, to_end)
 
 
