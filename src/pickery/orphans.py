@@ -1,11 +1,29 @@
-"""Worker processes that end with whoever started them: any room may use it, and it knows none of them."""
+"""Worker processes that end with whoever started them, not before: any room may use it, and it knows none of them."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 from multiprocessing.connection import wait
+
+
+def start_tracker() -> None:
+    """Start what clears up after processes that are about to be started, if it is not at work yet.
+
+    It leaves Ctrl-C and SIGTERM to whoever started it. A terminal that is closed would end it before the others, which
+    then start another one, and that complains of all that it does not know.
+    """
+    if not hasattr(signal, "SIGHUP") or not hasattr(signal, "pthread_sigmask"):
+        return
+    from multiprocessing import resource_tracker
+
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # which what is started inherits
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def end_with_parent() -> None:

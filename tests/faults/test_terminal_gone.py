@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -18,17 +19,17 @@ pytestmark = pytest.mark.slow
 def test_a_training_goes_on_when_nobody_reads_what_it_says(
     training: Victim, whole: Whole, tmp_path: Path, both: bool
 ) -> None:
-    program = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "pickery", *training.words], cwd=tmp_path, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT if both else subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    assert program.stdout is not None
-    for line in program.stdout:
-        if line.split()[:3] == ["1", "of", "4"]:
-            break
-    program.stdout.close()
-    assert program.wait(timeout=300) == 0
-    assert program.stderr is None or program.stderr.read() == ""
+    ) as program:  # fmt: skip
+        assert program.stdout is not None
+        for line in program.stdout:
+            if line.split()[:3] == ["1", "of", "4"]:
+                break
+        program.stdout.close()
+        assert program.wait(timeout=300) == 0
+        assert program.stderr is None or program.stderr.read() == ""
     run = tmp_path / "run"
     assert not differences(figures_of(run), figures_of(whole.place / "run"))
     log = (run / "log.txt").read_text()
@@ -55,12 +56,14 @@ def test_a_closed_terminal_ends_a_training_in_order(
 
 
 def test_under_nohup_a_training_does_without_its_terminal(training: Victim, whole: Whole, tmp_path: Path) -> None:
-    program = subprocess.Popen(
+    said = tmp_path / "said"
+    with said.open("w") as out, subprocess.Popen(
         ["nohup", sys.executable, "-m", "pickery", *training.words], cwd=tmp_path, stdin=subprocess.DEVNULL,
-        stdout=(tmp_path / "out").open("w"), stderr=subprocess.STDOUT, env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    while not epochs_of(tmp_path / "run"):
-        assert program.poll() is None, (tmp_path / "out").read_text()
-    program.send_signal(signal.SIGHUP)
-    assert program.wait(timeout=300) == 0
+        stdout=out, stderr=subprocess.STDOUT, env=os.environ | {"OMP_NUM_THREADS": "1"},
+    ) as program:  # fmt: skip
+        while not epochs_of(tmp_path / "run"):
+            assert program.poll() is None, said.read_text()
+            time.sleep(0.02)
+        program.send_signal(signal.SIGHUP)
+        assert program.wait(timeout=300) == 0
     assert not differences(figures_of(tmp_path / "run"), figures_of(whole.place / "run"))

@@ -161,7 +161,8 @@ def _from_run(path: Path) -> object:
 
 
 def _record(path: Path) -> object:
-    from pickery.training.run_folder import RunFolder, read_record
+    from pickery.training.record import read_record
+    from pickery.training.run_folder import RunFolder
 
     read_record(path.parent, {"data": "x"})
     with_lock = RunFolder.open(path.parent, {"data": "x"}, epochs=3, given=True)

@@ -15,7 +15,8 @@ from pickery.cross_validation.study.presence import present
 from pickery.errors import InputError
 from pickery.terminal import Terminal
 from pickery.tracking import end_dead, experiment_page, quiet_mlflow, reason, store_uri
-from pickery.training.run_folder import is_at_work, tracked_run_in
+from pickery.training.record import tracked_run_in
+from pickery.training.run_folder import is_at_work
 
 NO_BROWSER_OPENS = {
     *(1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6679, 6697, 10080),

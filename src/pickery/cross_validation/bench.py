@@ -29,16 +29,9 @@ from pickery.tracking import Tracker, open_tracker, whereabouts
 from pickery.training.choices import pretrained_hash, training_device
 from pickery.training.inputs import simulated_data
 from pickery.training.listener import Listener, Silence
+from pickery.training.record import RECORD, Record, read_record, write_record
 from pickery.training.run import engine_version, tracking_options, write_config
-from pickery.training.run_folder import (
-    RECORD,
-    Record,
-    default_folder,
-    identity,
-    make_folder,
-    read_record,
-    write_record,
-)
+from pickery.training.run_folder import default_folder, identity, make_folder
 
 LOCK = ".cross_validation.lock"
 SUMMARY = "summary.json"

@@ -11,7 +11,7 @@ from pickery.cross_validation.grid import FINAL, Point
 from pickery.cross_validation.results.table import Table
 from pickery.decimals import word
 from pickery.training.listener import Listener
-from pickery.training.run_folder import RECORD
+from pickery.training.record import RECORD
 from pickery.training.words import count, figures
 
 

@@ -19,7 +19,7 @@ from pickery.data.patches import rotate
 from pickery.data.pixels import Pixels, cut_squares
 from pickery.data.regions import LabelledRegions, label_map, marked_by
 from pickery.data.sampler import RegionSampler
-from pickery.orphans import end_with_parent
+from pickery.orphans import end_with_parent, start_tracker
 from pickery.termination import uninterrupted
 
 MinibatchTensors = dict[str, Tensor]
@@ -259,6 +259,8 @@ class PickerDataModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[MinibatchTensors]:
         """Load one epoch's minibatches in the order of their steps."""
+        if self.workers > 0:
+            start_tracker()
         return _MinibatchLoader(
             MinibatchDataset(
                 self.region_sampler,

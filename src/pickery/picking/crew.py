@@ -23,7 +23,7 @@ from pickery.errors import InputError, PickeryWarning
 from pickery.memory import is_full, keep_freed_memory
 from pickery.model import Picker
 from pickery.model.weights import LoadedWeights
-from pickery.orphans import end_with_parent
+from pickery.orphans import end_with_parent, start_tracker
 from pickery.picking.candidates import CandidateFolder, Candidates
 from pickery.picking.model import build_network
 from pickery.picking.work import Task, pick_micrograph
@@ -105,6 +105,7 @@ class _Crew:
         # as arrays: tensors would travel through shared memory, of which containers have little
         state = {name: tensor.numpy() for name, tensor in self._weights.state_dict.items()}
         # never forked: this process may have threads and a GPU open
+        start_tracker()
         context = multiprocessing.get_context("spawn")
         try:
             for number in range(self._workers):

@@ -110,6 +110,8 @@ def _training(path: Path, *, alone: bool = True) -> Training:
         )
     summary, settings = _json(path / "summary.json"), _yaml(path / "config.yaml")
     epochs = [{name: _number(text) for name, text in row.items()} for row in _rows(path / "metrics.csv")]
+    if not epochs:
+        raise damaged(path / "metrics.csv", "it has no epoch")
     micrographs = _rows(path / "micrographs.csv")
     try:
         remarks = read_curves(

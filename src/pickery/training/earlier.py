@@ -18,7 +18,7 @@ from pickery.config.schema import TrainConfig
 from pickery.config.schema.base import is_files, takes_list
 from pickery.errors import InputError
 from pickery.tracking import fetch_record, is_tracked
-from pickery.training.run_folder import RECORD
+from pickery.training.record import RECORD
 
 SETTINGS = "config.yaml"
 OWN = (
@@ -169,7 +169,8 @@ def differences(config: TrainConfig, fingerprint: str, versions: Mapping[str, st
     found = read_earlier(config.from_run, root=Path(config.tracking.root), uri=config.tracking.uri)
     said = []
     before, now = _from_here("train", found), resolved(config)
-    as_before = all(before.get(group) == now[group] for group in ("data", "preprocess", "simulation", "seed"))
+    as_before = all(_counted(before, group) == _counted(now, group) for group in ("data", "preprocess", "simulation"))
+    as_before = as_before and before.get("seed") == now["seed"]
     if as_before and found.fingerprint not in (None, fingerprint):
         said.append(
             f"the files are named as in from_run={config.from_run}, but micrographs, picks, masks or negatives are not "
@@ -182,6 +183,10 @@ def differences(config: TrainConfig, fingerprint: str, versions: Mapping[str, st
     return said
 
 
+def _counted(settings: Mapping[str, Any], group: str) -> dict[str, Any]:
+    return {name: value for name, value in _inner(settings, group).items() if f"{group}.{name}" not in OWN}
+
+
 def _from_here(command: str, found: Earlier) -> dict[str, Any]:
     """Give the settings with relative names of files as they are to be written here."""
     settings = {group: dict(value) if isinstance(value, dict) else value for group, value in found.settings.items()}
@@ -190,7 +195,7 @@ def _from_here(command: str, found: Earlier) -> dict[str, Any]:
         return settings
     for key, field in catalogue.settings(command).items():
         group, _, name = key.partition(".")
-        if not name or not is_files(field) or key in OWN or key == "preprocess.store" or group not in settings:
+        if not name or not is_files(field) or key in OWN or group not in settings:
             continue
         value = settings[group].get(name)
         if takes_list(field) and isinstance(value, list):

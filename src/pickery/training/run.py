@@ -20,15 +20,8 @@ from pickery.training.division import TrainingData, gather
 from pickery.training.earlier import differences
 from pickery.training.inputs import simulated_data
 from pickery.training.listener import Listener
-from pickery.training.run_folder import (
-    UNREADABLE,
-    RunFolder,
-    State,
-    damaged,
-    default_folder,
-    identity,
-    new_key,
-)
+from pickery.training.record import UNREADABLE, damaged, new_key
+from pickery.training.run_folder import RunFolder, State, default_folder, identity
 from pickery.training.sizes import provisional
 
 if TYPE_CHECKING:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import secrets
 import zipfile
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pickery.atomic import write_text
 from pickery.config.load import flat
 from pickery.config.schema import DataGroup, TrainConfig
 from pickery.errors import InputError
+from pickery.training.record import RECORD, UNREADABLE, Record, damaged, new_key, read_record, write_record
 
 # settings that do not change the result: where data lie, who works, on what, and who is told.
 # Data count by their content (the fingerprint), pretrained weights too.
@@ -52,9 +51,6 @@ NOT_COUNTED = (
     "trainer.threads",
 )
 
-RECORD = "run.json"
-UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
-"""What reading a record that is damaged may raise."""
 
 State = Literal["new", "interrupted", "finished", "longer"]
 
@@ -138,31 +134,6 @@ def data_name(settings: DataGroup) -> str:
     parts = [part for part in Path(first).parts if not any(sign in part for sign in "*?[")]
     named = [part for part in parts if part.lower() not in ("micrographs", "mics", "/", "..", ".")]
     return re.sub(r"[^A-Za-z0-9_]+", "_", named[-1] if named else "data").strip("_")[:40] or "data"
-
-
-def new_key() -> str:
-    """Give a word that no other run has."""
-    return secrets.token_hex(8)
-
-
-@dataclass(frozen=True)
-class Record:
-    """How the run in a folder is tracked.
-
-    Attributes
-    ----------
-    tracked_run
-        The tracked run's identifier; None while none is known.
-    tracking_key
-        What the tracked run is marked with. It is written here before the tracked run is made, and the identifier after
-        it: of one that was killed in between the key tells which is its tracked run.
-    tracked_to_end
-        Whether the tracked run was told its end.
-    """
-
-    tracked_run: str | None = None
-    tracking_key: str = field(default_factory=new_key)
-    tracked_to_end: bool = False
 
 
 @dataclass
@@ -297,15 +268,6 @@ def is_at_work(folder: Path) -> bool:
         return True
 
 
-def tracked_run_in(folder: Path) -> str | None:
-    """Give the identifier of the tracked run that is a folder's; None where the folder does not say."""
-    try:
-        written = json.loads((folder / RECORD).read_text(encoding="utf-8"))["tracked_run"]
-    except (OSError, *UNREADABLE):
-        return None
-    return written if isinstance(written, str) else None
-
-
 def make_folder(path: Path, *, given: bool, of_a_run: Callable[[str], bool]) -> None:
     """Make a run's folder; one without a record may hold nothing but what `of_a_run` says belongs to any run.
 
@@ -325,56 +287,3 @@ def make_folder(path: Path, *, given: bool, of_a_run: Callable[[str], bool]) -> 
 def _not_writable(path: Path, error: OSError, *, given: bool) -> InputError:
     setting = f"run_dir={path}" if given else f"the run's folder {path}"
     return InputError(f"{setting} cannot be written ({error.strerror or error}): give another run_dir")
-
-
-def write_record(path: Path, decides: Mapping[str, Any], record: Record) -> None:
-    """Record in a run's folder what the run is."""
-    written = {"decides": decides, **asdict(record), "began_in": str(Path.cwd()), "folder": str(path.resolve())}
-    write_text(path / RECORD, json.dumps(written, indent=1) + "\n")
-
-
-def read_record(path: Path, decides: Mapping[str, Any]) -> Record:
-    """Give how the run is tracked that is in a folder, once it is known to be the same run.
-
-    Raises
-    ------
-    InputError
-        When the record is damaged, or another run is in the folder: the first difference is named.
-    """
-    try:
-        written = json.loads((path / RECORD).read_text(encoding="utf-8"))
-        earlier, tracked = {str(name): value for name, value in written["decides"].items()}, written["tracked_run"]
-        # earlier versions had no key, and told the end to all that they finished
-        key, to_end = str(written.get("tracking_key") or new_key()), bool(written.get("tracked_to_end", True))
-    except UNREADABLE as error:
-        raise damaged(path, path / RECORD) from error
-    now = json.loads(json.dumps(decides))
-    # the data last: another seed or fraction held out splits them otherwise, and is what the user changed
-    for name in sorted(set(earlier) | set(now), key=lambda name: (name == "data", name)):
-        if earlier.get(name) != now.get(name):
-            raise InputError(_difference(path, name, earlier.get(name), now.get(name)))
-    original = written.get("folder")
-    if isinstance(original, str) and tracked is not None and Path(original) != path.resolve():
-        # unless it was moved there still is that folder, whose tracked run it stays: the copy has one of its own
-        if tracked_run_in(Path(original)) == tracked:
-            return Record()
-    return Record(None if tracked is None else str(tracked), key, to_end)
-
-
-def damaged(folder: Path, file: Path) -> InputError:
-    """Say that a file of a run's folder cannot be read."""
-    return InputError(f"{file} is damaged: give another run_dir, or remove {folder}")
-
-
-def _difference(path: Path, name: str, earlier: Any, now: Any) -> str:
-    if name == "data":
-        what = "was made from other micrographs, picks, negatives or masks"
-    elif name == "pretrained":
-        what = "began from other weights (model.pretrained)"
-    else:
-        what = f"has {name}={_word(earlier)}, not {_word(now)}"
-    return f"the run in {path} {what}: give another run_dir for this one, or none"
-
-
-def _word(value: Any) -> str:
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
