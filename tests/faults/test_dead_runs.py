@@ -47,7 +47,7 @@ def test_a_training_that_was_killed_is_marked_and_one_at_work_is_not(
     killed_after_an_epoch(training, place)
     run = str(tracked_run_of(place / "run"))
     assert statuses(launcher, place) == {run: ("RUNNING", False)}
-    going = launcher.start([*training.words, "run_dir=other", "seed=5", "trainer.epochs=500"], place)
+    going = launcher.start([*training.words, "run_dir=other", "seed=5", "trainer.epochs=100000"], place)
     going.wait_until(lambda: epochs_of(place / "other"))
     said = open_page(launcher, place)
     assert "run was killed and is marked so; the command that began it takes it up again" in said

@@ -14,6 +14,7 @@ from pickery.cross_validation.study.presence import FOLDER as WORKERS
 from pickery.cross_validation.study.presence import present
 from pickery.errors import InputError
 from pickery.terminal import Terminal
+from pickery.termination import uninterrupted
 from pickery.tracking import end_dead, experiment_page, quiet_mlflow, reason, store_uri
 from pickery.training.record import tracked_run_in
 from pickery.training.run_folder import is_at_work
@@ -44,18 +45,21 @@ def run(config: UiConfig) -> None:
         environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PYTHONWARNINGS": "ignore"}
         command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", store_uri(root, uri), "--workers", "1"]
         command += ["--host", config.ui.host, "--port", str(config.ui.port)]
-        # a session of its own: MLflow's server is a process behind the one begun here, and both must end
-        with subprocess.Popen(command, env=environment, start_new_session=True) as server:
-            # asked by the system to end: not without the server, which would keep the port
-            before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-            try:
-                status = server.wait()
-            except KeyboardInterrupt:
+        # asked by the system to end: not without the server, which would keep the port
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+        server = None
+        try:
+            with uninterrupted():  # else a server that is being started would be nobody's
+                # a session of its own: MLflow's server is a process behind the one begun here, and both must end
+                server = subprocess.Popen(command, env=environment, start_new_session=True)
+            status = server.wait()
+        except KeyboardInterrupt:
+            if server is not None:
                 os.killpg(server.pid, signal.SIGTERM)
                 server.wait()
-                return
-            finally:
-                signal.signal(signal.SIGTERM, before)
+            return
+        finally:
+            signal.signal(signal.SIGTERM, before)
         if status != 0:
             raise InputError(f"the page ended with status {status}; MLflow said why above")
 
