@@ -561,8 +561,23 @@ def finished(tiny: TinyData, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+Harm = Callable[[Path], object]
+
+
 def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-200])
+
+
+def assert_told(
+    name: str, harm: Harm, texts: list[str], tiny: TinyData, capsys: pytest.CaptureFixture[str]
+) -> list[str]:
+    """Harm a file of a run, and have the same command say so; gives its words."""
+    harm(Path("run") / name)
+    words = tiny.overrides("trainer.epochs=1", "run_dir=run")
+    said = complaint(words, capsys)
+    for text in texts:
+        assert text in said
+    return words
 
 
 @pytest.mark.parametrize(
@@ -579,21 +594,12 @@ def cut(path: Path) -> None:
     ],
 )
 def test_a_damaged_run_says_what_to_remove(
-    name: str,
-    harm: Callable[[Path], object],
-    texts: list[str],
-    finished: Path,
-    tiny: TinyData,
-    capsys: pytest.CaptureFixture[str],
+    name: str, harm: Harm, texts: list[str], finished: Path, tiny: TinyData, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(finished, "run")
     if name.endswith(".ckpt"):
         Path("run/summary.json").unlink()  # as if interrupted
-    harm(Path("run") / name)
-    words = tiny.overrides("trainer.epochs=1", "run_dir=run")
-    said = complaint(words, capsys)
-    for text in texts:
-        assert text in said
+    words = assert_told(name, harm, texts, tiny, capsys)
     if name == "model.ckpt":
         Path("run/last.ckpt").unlink()
         assert main(["train", *words]) == 0
@@ -608,30 +614,22 @@ def without(path: Path, *names: str) -> None:
 @pytest.mark.parametrize(
     ("name", "harm", "texts"),
     [
+        ("model.ckpt", cut, ["or it is cut short", "The run in run was finished: remove the folder"]),
         (
             "model.ckpt",
-            cut,
-            ["the run in run is finished, but its model.ckpt is damaged", "or remove run"],
+            Path.unlink,
+            ["run/model.ckpt cannot be read", "and the same command trains it"],
         ),
-        ("model.ckpt", Path.unlink, ["its model.ckpt is gone: give another run_dir"]),
-        ("model.ckpt", lambda path: path.write_bytes(b""), ["its model.ckpt is damaged"]),
+        ("model.ckpt", lambda path: path.write_bytes(b""), ["run/model.ckpt", "remove the folder"]),
         ("summary.json", lambda path: without(path, "best_epoch"), ["run/summary.json is damaged"]),
         ("summary.json", lambda path: without(path, "monitored"), ["run/summary.json is damaged"]),
     ],
 )
 def test_a_finished_run_that_came_to_harm_is_not_said_to_be_well(
-    name: str,
-    harm: Callable[[Path], object],
-    texts: list[str],
-    finished: Path,
-    tiny: TinyData,
-    capsys: pytest.CaptureFixture[str],
+    name: str, harm: Harm, texts: list[str], finished: Path, tiny: TinyData, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(finished, "run")
-    harm(Path("run") / name)
-    said = complaint(tiny.overrides("trainer.epochs=1", "run_dir=run"), capsys)
-    for text in texts:
-        assert text in said
+    assert_told(name, harm, texts, tiny, capsys)
 
 
 def test_a_folder_whose_name_is_no_text(capsys: pytest.CaptureFixture[str]) -> None:

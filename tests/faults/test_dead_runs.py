@@ -19,11 +19,11 @@ def free_port() -> int:
         return port
 
 
-def open_page(launcher: Launcher, place: Path) -> str:
-    """Let `pickery ui` begin and end in a folder; gives what it said."""
+def open_page(launcher: Launcher, place: Path, end: signal.Signals = signal.SIGTERM) -> str:
+    """Let `pickery ui` begin and end in a folder, with its server; gives what it said."""
     page = launcher.start(["ui", f"ui.port={free_port()}"], place)
     page.wait_until(lambda: "Ctrl-C ends the page" in page.said)
-    page.strike(signal.SIGTERM, group=False)
+    page.strike(end, group=False)
     return page.said
 
 
@@ -55,7 +55,7 @@ def test_a_training_that_was_killed_is_marked_and_one_at_work_is_not(
     other = str(tracked_run_of(place / "other"))
     assert statuses(launcher, place) == {run: ("KILLED", True), other: ("RUNNING", False)}
     going.strike(signal.SIGTERM, group=False)
-    assert "was killed and" not in open_page(launcher, place)  # it said so itself
+    assert "was killed and" not in open_page(launcher, place, signal.SIGHUP)  # it said so itself
     assert statuses(launcher, place)[other] == ("KILLED", True)
 
     again = training.start(place)

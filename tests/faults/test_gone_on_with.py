@@ -66,11 +66,9 @@ def test_a_longer_training_that_is_killed_is_no_finished_one(
     assert figures["metrics.csv"] == at_once["metrics.csv"]
     assert figures["model.ckpt"] == at_once["model.ckpt"]
     tracked = {one.id: one for one in tracked_runs(launcher, tmp_path / "mlruns")}
-    assert_tracked_whole_of_more(tracked[str(tracked_run_of(run))], run)
-
-
-def assert_tracked_whole_of_more(one, run: Path) -> None:  # type: ignore[no-untyped-def]
+    one = tracked[str(tracked_run_of(run))]
     assert one.status == "FINISHED"
+    # what was best of four epochs may be there as well as what is best of seven
     assert not [name for name in doubles_and_gaps(one, run / "metrics.csv") if not name.startswith("best/")]
 
 

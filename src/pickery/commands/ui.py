@@ -14,7 +14,7 @@ from pickery.cross_validation.study.presence import FOLDER as WORKERS
 from pickery.cross_validation.study.presence import present
 from pickery.errors import InputError
 from pickery.terminal import Terminal
-from pickery.termination import uninterrupted
+from pickery.termination import terminable, uninterrupted
 from pickery.tracking import end_dead, experiment_page, quiet_mlflow, reason, store_uri
 from pickery.training.record import tracked_run_in
 from pickery.training.run_folder import is_at_work
@@ -27,7 +27,7 @@ NO_BROWSER_OPENS = {
 
 
 def run(config: UiConfig) -> None:
-    """Serve the page until Ctrl-C or SIGTERM."""
+    """Serve the page until Ctrl-C, SIGTERM or the end of its terminal."""
     root, uri = Path(config.tracking.root), config.tracking.uri
     if uri is None and not (root / "mlflow.db").exists():
         raise InputError(f"tracking.root={root} holds no runs yet: pickery train makes some")
@@ -45,21 +45,18 @@ def run(config: UiConfig) -> None:
         environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PYTHONWARNINGS": "ignore"}
         command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", store_uri(root, uri), "--workers", "1"]
         command += ["--host", config.ui.host, "--port", str(config.ui.port)]
-        # asked by the system to end: not without the server, which would keep the port
-        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
         server = None
         try:
-            with uninterrupted():  # else a server that is being started would be nobody's
-                # a session of its own: MLflow's server is a process behind the one begun here, and both must end
-                server = subprocess.Popen(command, env=environment, start_new_session=True)
-            status = server.wait()
+            with terminable():  # asked by the system to end: not without the server, which would keep the port
+                with uninterrupted():  # else a server that is being started would be nobody's
+                    # a session of its own: MLflow's server is a process behind the one begun here, and both must end
+                    server = subprocess.Popen(command, env=environment, start_new_session=True)
+                status = server.wait()
         except KeyboardInterrupt:
             if server is not None:
                 os.killpg(server.pid, signal.SIGTERM)
                 server.wait()
             return
-        finally:
-            signal.signal(signal.SIGTERM, before)
         if status != 0:
             raise InputError(f"the page ended with status {status}; MLflow said why above")
 
@@ -90,7 +87,8 @@ def _last_sign(folder: Path, run_id: str) -> float | None:
     """Give when a run's folder was last written to; None where somebody is at work in it, or it is another's."""
     if tracked_run_in(folder) != run_id:
         return None
-    if present(folder) if (folder / WORKERS).is_dir() else is_at_work(folder):
+    of_several = (folder / WORKERS).is_dir()  # a cross-validation's, whose trainings have folders of their own
+    if present(folder) if of_several else is_at_work(folder):
         return None
     return max(path.stat().st_mtime for path in folder.iterdir() if path.is_file() and path.name[0] != ".")
 

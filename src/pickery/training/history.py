@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from pickery.atomic import write_text
-from pickery.errors import InputError
 from pickery.evaluation.names import METRICS
+from pickery.training.record import UNREADABLE, damaged
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,8 @@ def read_metrics(path: Path) -> list[Epoch]:
     """
     try:
         return _epochs(path)
-    except (ValueError, KeyError, TypeError, OverflowError) as error:
-        raise InputError(f"{path} is damaged: give another run_dir, or remove {path.parent}") from error
+    except UNREADABLE as error:
+        raise damaged(path.parent, path) from error
 
 
 def _epochs(path: Path) -> list[Epoch]:

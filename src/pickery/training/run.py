@@ -129,7 +129,7 @@ def run_training(
             "warn": listener.warn,
         }
         if folder.state == "finished":
-            folder.check_model()
+            _check_model(folder)
             try:
                 words.say_finished(path, folder.epochs_done, config, listener)
                 _tell_end(config, data, folder, opening, tags or {})
@@ -142,7 +142,7 @@ def run_training(
         folder.tracked_to_end = False
         folder.write()  # the relative names in the settings count from this process's folder
         write_config(config, folder.path)
-        folder.begin_again()
+        folder.reopen()
         words.introduce(config, data, folder.path, folder.state, listener)
         for text in differences(config, data.fingerprint, package_versions()):
             listener.warn(text)
@@ -160,6 +160,26 @@ def run_training(
         return Run(folder.path, folder.state, result, tracker.run_id)
     finally:
         folder.close()
+
+
+def _check_model(folder: RunFolder) -> None:
+    """Look whether a finished run's model is there, and whole.
+
+    Raises
+    ------
+    InputError
+        When it is not.
+    """
+    from pickery.model.weights import load_model
+
+    try:
+        load_model(folder.path / "model.ckpt")
+    except InputError as error:
+        kept = "" if folder.tracked_run is None else f", or pick with the tracked run's, runs:/{folder.tracked_run}"
+        raise InputError(
+            f"{error} The run in {folder.path} was finished: remove the folder, and the same command trains it again"
+            f"{kept}."
+        ) from error
 
 
 def engine_version(config: TrainConfig) -> str | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import zipfile
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -50,7 +49,6 @@ NOT_COUNTED = (
     "engine.executable",
     "trainer.threads",
 )
-
 
 State = Literal["new", "interrupted", "finished", "longer"]
 
@@ -222,30 +220,9 @@ class RunFolder:
         state: State = "interrupted" if not done else "finished" if done >= epochs else "longer"
         return cls(path, state, decides, record.tracked_run, record.tracking_key, record.tracked_to_end, done, lock)
 
-    def begin_again(self) -> None:
-        """Let a finished run be one that is not finished, before it is gone on with: what it said ends to be true."""
+    def reopen(self) -> None:
+        """Take back that a run is finished, before it is gone on with: the model will be another than was summed up."""
         (self.path / "summary.json").unlink(missing_ok=True)
-
-    def check_model(self) -> None:
-        """Look whether a finished run's model is there, and whole.
-
-        Raises
-        ------
-        InputError
-            When it is not.
-        """
-        model = self.path / "model.ckpt"
-        try:
-            with zipfile.ZipFile(model) as archive:
-                broken = archive.testzip() is not None
-        except (OSError, zipfile.BadZipFile, *UNREADABLE):
-            broken = True
-        if broken:
-            kept = "" if self.tracked_run is None else f" (the tracked run has it too: runs:/{self.tracked_run})"
-            raise InputError(
-                f"the run in {self.path} is finished, but its model.ckpt is {'damaged' if model.exists() else 'gone'}"
-                f"{kept}: give another run_dir, or remove {self.path}, and it is trained again"
-            )
 
     def write(self) -> None:
         """Record what the run is."""
