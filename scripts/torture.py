@@ -62,7 +62,7 @@ def simulated(folder: Path) -> Path:
 def fill(data: Path, folder: Path, sizes: range) -> None:
     """Train on disks of these sizes, in kilobytes."""
     launcher = Launcher(NAMESPACE)
-    whole = Victim(launcher, "train", data).undisturbed(folder / "whole")
+    whole = Victim(launcher, "train", data, together=True).undisturbed(folder / "whole")
     said: Counter[str] = Counter()
     for size in sizes:
         place = folder / f"size_{size}"

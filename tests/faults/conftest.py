@@ -31,7 +31,12 @@ def with_disks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
 
 @pytest.fixture(scope="session")
 def training(launcher: Launcher, tiny: TinyData) -> Victim:
-    return Victim(launcher, "train", tiny.folder)
+    return Victim(launcher, "train", tiny.folder, together=False)
+
+
+@pytest.fixture(scope="session")
+def training_together(launcher: Launcher, tiny: TinyData) -> Victim:
+    return Victim(launcher, "train", tiny.folder, together=True)
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +47,12 @@ def whole(training: Victim, tmp_path_factory: pytest.TempPathFactory) -> Whole:
 
 @pytest.fixture(scope="session")
 def cross_validation(launcher: Launcher, tiny: TinyData) -> Victim:
-    return Victim(launcher, "cross-validate", tiny.folder)
+    return Victim(launcher, "cross-validate", tiny.folder, together=False)
+
+
+@pytest.fixture(scope="session")
+def cross_validation_together(launcher: Launcher, tiny: TinyData) -> Victim:
+    return Victim(launcher, "cross-validate", tiny.folder, together=True)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.torture import Victim, Whole
-from tests.programs import SMALL_POOL, Launcher, epochs_of, tracked_runs
+from tests.programs import Launcher, epochs_of, tracked_runs
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="forks programs")]
 
@@ -22,18 +22,18 @@ time.time_ns = lambda: _time_ns() - _back() * 10**9
 """Two hours, from when there is a file of that name."""
 
 
-@pytest.mark.parametrize("command", ["training", "cross_validation"])
+@pytest.mark.parametrize("command", ["training_together", "cross_validation_together"])
 def test_a_run_in_which_the_clock_is_set_back_comes_to_the_same_end(
     launcher: Launcher, request: pytest.FixtureRequest, tmp_path: Path, command: str
 ) -> None:
     victim: Victim = request.getfixturevalue(command)
-    whole: Whole = request.getfixturevalue({"training": "whole"}.get(command, f"whole_{command}"))
+    whole: Whole = request.getfixturevalue("whole" if command == "training_together" else "whole_cross_validation")
     place, aside = tmp_path / "set_back", tmp_path / "aside"
     place.mkdir()
     aside.mkdir()
     (aside / "sitecustomize.py").write_text(SET_BACK)  # for the processes that it starts
-    program = launcher.start(
-        victim.words, place, fault=SMALL_POOL + SET_BACK,
+    program = victim.start(
+        place, fault=SET_BACK,
         CLOCK_SET_BACK=str(aside / "now"), PYTHONPATH=os.pathsep.join([str(aside), os.environ.get("PYTHONPATH", "")]),
     )  # fmt: skip
     program.wait_until(lambda: any(epochs_of(table.parent) for table in place.glob("run/**/metrics.csv")))

@@ -41,7 +41,7 @@ def killed_after_an_epoch(victim: Victim, place: Path) -> Program:
 
 
 def test_a_training_that_was_killed_is_marked_and_one_at_work_is_not(
-    launcher: Launcher, training: Victim, whole: Whole, tmp_path: Path
+    launcher: Launcher, training: Victim, tmp_path: Path
 ) -> None:
     place = tmp_path / "place"
     killed_after_an_epoch(training, place)

@@ -10,6 +10,7 @@ import torch
 
 from tests.faults.torture import Victim
 from tests.programs import (
+    NO_DRAWING,
     Launcher,
     assert_tracked_whole,
     doubles_and_gaps,
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 
 def done(launcher: Launcher, words: list[str], place: Path) -> str:
-    program = launcher.run(words, place)
+    program = launcher.run(words, place, fault=NO_DRAWING)
     assert program.status == 0, program.said
     return program.said
 

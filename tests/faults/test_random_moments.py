@@ -19,12 +19,12 @@ def strike(victim: Victim, whole: Whole, place: Path, strikes: int) -> None:
 
 
 def test_a_training_that_is_killed_or_asked_to_end_at_random_moments_comes_to_the_undisturbed_end(
-    training: Victim, whole: Whole, tmp_path: Path
+    training_together: Victim, whole: Whole, tmp_path: Path
 ) -> None:
-    strike(training, whole, tmp_path / "struck", 4)
+    strike(training_together, whole, tmp_path / "struck", 4)
 
 
 def test_a_cross_validation_that_is_killed_or_asked_to_end_at_random_moments_comes_to_the_undisturbed_end(
-    cross_validation: Victim, whole_cross_validation: Whole, tmp_path: Path
+    cross_validation_together: Victim, whole_cross_validation: Whole, tmp_path: Path
 ) -> None:
-    strike(cross_validation, whole_cross_validation, tmp_path / "struck", 3)
+    strike(cross_validation_together, whole_cross_validation, tmp_path / "struck", 3)

@@ -38,11 +38,11 @@ def test_a_training_goes_on_when_nobody_reads_what_it_says(
 
 
 def test_a_closed_terminal_ends_a_training_in_order(
-    launcher: Launcher, training: Victim, whole: Whole, tmp_path: Path
+    launcher: Launcher, training_together: Victim, whole: Whole, tmp_path: Path
 ) -> None:
     place = tmp_path / "place"
     place.mkdir()
-    program = training.start(place)
+    program = training_together.start(place)
     program.wait_until(lambda: epochs_of(place / "run"))
     program.strike(signal.SIGHUP, group=True)
     assert program.status == 130
@@ -50,9 +50,9 @@ def test_a_closed_terminal_ends_a_training_in_order(
     assert "interrupted; the same command takes up where it stopped" in program.said
     (one,) = tracked_runs(launcher, place / "mlruns")
     assert (one.id, one.status) == (tracked_run_of(place / "run"), "KILLED")
-    again = training.start(place)
+    again = training_together.start(place)
     assert again.wait() == 0, again.said
-    training.check(place, whole)
+    training_together.check(place, whole)
 
 
 def test_under_nohup_a_training_does_without_its_terminal(training: Victim, whole: Whole, tmp_path: Path) -> None:

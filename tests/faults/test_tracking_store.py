@@ -18,6 +18,7 @@ import pytest
 from tests.conftest import TinyData
 from tests.faults.torture import Victim, Whole
 from tests.programs import (
+    NO_DRAWING,
     Launcher,
     assert_tracked_whole,
     differences,
@@ -30,11 +31,11 @@ from tests.programs import (
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="forks programs")]
 
 IMPATIENT = """
-import sqlite3
-connect = sqlite3.dbapi2.connect
-sqlite3.dbapi2.connect = lambda *given, **named: connect(*given, **named | {"timeout": 0.1})
+import mlflow.store.db.utils as database
+text = database.sql.text
+database.sql.text = lambda words: text(words.replace("busy_timeout = 20000", "busy_timeout = 100"))
 """
-"""So that a locked database need not be locked for as long as SQLite waits."""
+"""So that a locked database need not be locked for the 20 seconds that MLflow has SQLite wait."""
 
 WAITS = """
 import pathlib, time
@@ -98,7 +99,7 @@ def test_a_store_in_trouble_ends_no_training_and_is_told_all_by_the_same_command
     trouble: Callable[[Path], AbstractContextManager[None]],
 ) -> None:
     run = tmp_path / "run"
-    program = launcher.start(training.words, tmp_path, fault=IMPATIENT + WAITS)
+    program = training.start(tmp_path, fault=IMPATIENT + WAITS)
     program.wait_until(lambda: epochs_of(run) == 1)
     with trouble(tmp_path):
         go(tmp_path, to_the_end=True)
@@ -108,7 +109,7 @@ def test_a_store_in_trouble_ends_no_training_and_is_told_all_by_the_same_command
     assert program.said.count("does not answer") == 2, program.said  # when it begins, and what is lost at the end
     assert "records of this run did not reach it; the run's folder holds them all" in program.said
     assert "the same command, given again, tells the tracking store what it missed" in program.said
-    again = launcher.run(training.words, tmp_path)
+    again = training.run(tmp_path)
     assert again.status == 0, again.said
     assert "nothing to do" in again.said
     assert "warning" not in again.said
@@ -121,7 +122,7 @@ def test_a_lock_that_is_let_go_in_time_loses_nothing(
     launcher: Launcher, training: Victim, whole: Whole, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    program = launcher.start(training.words, tmp_path, fault=IMPATIENT + WAITS)
+    program = training.start(tmp_path, fault=IMPATIENT + WAITS)
     program.wait_until(lambda: epochs_of(run) == 1)
     with locked(tmp_path):
         go(tmp_path)
@@ -140,13 +141,13 @@ def test_what_was_spoiled_before_the_beginning_is_told_and_tracked_when_it_is_me
     run, database = tmp_path / "run", tmp_path / "mlruns" / "mlflow.db"
     database.parent.mkdir()
     database.write_text("no database " * 1000)
-    program = launcher.run(training.words, tmp_path)
+    program = training.run(tmp_path)
     assert program.status == 0, program.said
     assert "does not answer (file is not a database); the training goes on" in program.said
     assert not differences(figures_of(run), figures_of(whole.place / "run"))
     assert tracked_run_of(run) is None
     database.unlink()
-    assert launcher.run(training.words, tmp_path).status == 0
+    assert training.run(tmp_path).status == 0
     (one,) = tracked_runs(launcher, tmp_path / "mlruns")
     assert one.id == tracked_run_of(run)
     assert_tracked_whole(one, run)
@@ -158,14 +159,14 @@ def test_a_folder_that_may_only_be_read_is_refused_before_the_training_and_told_
     run, root = tmp_path / "run", tmp_path / "mlruns"
     root.mkdir()
     with_disks.read_only(root)
-    program = with_disks.run(training.words, tmp_path)
+    program = with_disks.run(training.words, tmp_path, fault=NO_DRAWING)
     assert program.status == 1
     assert "tracking.root=" in program.said
     assert "cannot be written (Read-only file system): choose another folder, or tracking=off" in program.said
     assert epochs_of(run) == 0
     with_disks.unmount(root)
 
-    program = with_disks.start(training.words, tmp_path, fault=WAITS)
+    program = with_disks.start(training.words, tmp_path, fault=NO_DRAWING + WAITS)
     program.wait_until(lambda: epochs_of(run) == 1)
     with_disks.read_only(root)
     go(tmp_path, to_the_end=True)
@@ -173,7 +174,7 @@ def test_a_folder_that_may_only_be_read_is_refused_before_the_training_and_told_
     assert program.said.count("does not answer") == 2, program.said
     assert not differences(figures_of(run), figures_of(whole.place / "run"))
     with_disks.unmount(root)
-    assert with_disks.run(training.words, tmp_path).status == 0
+    assert with_disks.run(training.words, tmp_path, fault=NO_DRAWING).status == 0
     (one,) = tracked_runs(with_disks, root)
     assert_tracked_whole(one, run)
 
@@ -235,7 +236,7 @@ def test_a_server_that_is_gone_and_back_is_told_all_that_it_missed(
     programs = []
     for place in places:
         place.mkdir()
-        programs.append(launcher.start(words, place, fault=WAITS))
+        programs.append(launcher.start(words, place, fault=NO_DRAWING + WAITS))
     for place, program in zip(places, programs, strict=True):
         program.wait_until(lambda place=place: epochs_of(place / "run") == 1)
     server.kill()
@@ -249,7 +250,7 @@ def test_a_server_that_is_gone_and_back_is_told_all_that_it_missed(
     go(places[0], to_the_end=True)
     assert programs[0].wait() == 0, programs[0].said
     assert programs[0].said.count("does not answer") == 1, programs[0].said
-    assert launcher.run(words, places[1]).status == 0
+    assert launcher.run(words, places[1], fault=NO_DRAWING).status == 0
     runs = {one.id: one for one in tracked_runs(launcher, server.uri)}
     assert len(runs) == 2
     for place in places:

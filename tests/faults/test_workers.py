@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from tests.faults.torture import Victim, Whole
-from tests.programs import SMALL_POOL, Launcher, Program, differences, epochs_of, figures_of, tracked_runs
+from tests.programs import Launcher, Program, differences, epochs_of, figures_of, tracked_runs
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="sends SIGKILL")]
 
@@ -35,10 +35,10 @@ def forked_workers(program: Program) -> list[psutil.Process]:
 
 
 def test_a_training_whose_loader_dies_says_so_and_goes_on_when_asked_again(
-    launcher: Launcher, training: Victim, whole: Whole, tmp_path: Path
+    launcher: Launcher, training_together: Victim, whole: Whole, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    program = launcher.start(training.words, tmp_path, fault=f"{SMALL_POOL}\n{RESTS}")
+    program = training_together.start(tmp_path, fault=RESTS)
     program.wait_until(lambda: epochs_of(run) == 1)
     workers = forked_workers(program)
     assert workers
@@ -51,15 +51,15 @@ def test_a_training_whose_loader_dies_says_so_and_goes_on_when_asked_again(
         "sampler.workers. The same command goes on from the last finished epoch."
     )
     assert [one.status for one in tracked_runs(launcher, tmp_path / "mlruns")] == ["FAILED"]
-    again = training.start(tmp_path)
+    again = training_together.start(tmp_path)
     assert again.wait() == 0, again.said
-    training.check(tmp_path, whole)
+    training_together.check(tmp_path, whole)
 
 
 def test_preparing_whose_worker_dies_says_so_and_starts_anew_when_asked_again(
-    launcher: Launcher, training: Victim, whole: Whole, tmp_path: Path
+    training_together: Victim, whole: Whole, tmp_path: Path
 ) -> None:
-    program = launcher.start(training.words, tmp_path, fault=SMALL_POOL)
+    program = training_together.start(tmp_path)
     # from the birth of the workers on, all is a race that the kill may win at any moment
     program.wait_until(lambda: len(forked_workers(program)) >= 1)
     for worker in forked_workers(program)[:1]:
@@ -69,21 +69,21 @@ def test_preparing_whose_worker_dies_says_so_and_starts_anew_when_asked_again(
     if program.status == 1:
         assert "One of the 2 processes that prepare micrographs died, most likely for want of memory" in program.said
         assert not list((tmp_path / "store").glob("*/index.json"))
-        again = training.start(tmp_path)
+        again = training_together.start(tmp_path)
         assert again.wait() == 0, again.said
     assert not differences(figures_of(tmp_path / "run"), figures_of(whole.place / "run"))
 
 
 def test_the_loaders_of_a_training_that_is_killed_alone_end_with_it(
-    launcher: Launcher, training: Victim, whole: Whole, tmp_path: Path
+    training_together: Victim, whole: Whole, tmp_path: Path
 ) -> None:
-    program = launcher.start(training.words, tmp_path, fault=f"{SMALL_POOL}\n{RESTS}")
+    program = training_together.start(tmp_path, fault=RESTS)
     program.wait_until(lambda: epochs_of(tmp_path / "run") == 2)
     assert forked_workers(program)
     program.strike(signal.SIGKILL, group=False)  # and nobody is left
-    again = training.start(tmp_path)
+    again = training_together.start(tmp_path)
     assert again.wait() == 0, again.said
-    training.check(tmp_path, whole)
+    training_together.check(tmp_path, whole)
 
 
 EARLY = """
@@ -101,9 +101,9 @@ fit_loop._FitLoop.setup_data = interrupted
 
 
 def test_a_request_to_end_before_the_first_minibatch_is_one_like_any_other(
-    launcher: Launcher, training: Victim, tmp_path: Path
+    launcher: Launcher, training_together: Victim, tmp_path: Path
 ) -> None:
-    program = launcher.run(training.words, tmp_path, fault=f"{SMALL_POOL}\n{EARLY}")
+    program = training_together.run(tmp_path, fault=EARLY)
     assert program.status == 130, program.said
     assert "Traceback" not in program.said
     assert "interrupted; the same command takes up where it stopped" in program.said

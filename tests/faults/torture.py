@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.programs import (
+    NO_DRAWING,
     SMALL_POOL,
     Launcher,
     Program,
@@ -40,15 +41,21 @@ SETTINGS: dict[str, Any] = {
 }  # fmt: skip
 
 COMMANDS: dict[str, dict[str, Any]] = {
-    # several processes at everything that can have them
-    "train": SETTINGS | {"preprocess.workers": 2, "sampler.workers": 1},
+    "train": SETTINGS | {"preprocess.workers": 1, "sampler.workers": 0},
     "cross-validate": SETTINGS
     | {
         "preprocess.workers": 1, "trainer.epochs": 2, "cross_validation.initial": 0.001,
         "cross_validation.increment": 0.002, "cross_validation.times": 2, "cross_validation.folds": 1,
-        "cross_validation.workers": 2,
+        "cross_validation.workers": 1,
     },
 }  # fmt: skip
+"""Each as one process."""
+
+TOGETHER: dict[str, dict[str, Any]] = {
+    "train": {"preprocess.workers": 2, "sampler.workers": 1},
+    "cross-validate": {"cross_validation.workers": 2},
+}
+"""What makes them several, at everything that can have several: the same figures, and twice the time."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +85,8 @@ class Victim:
         ``train`` or ``cross-validate``.
     data
         Folder with ``micrographs`` and ``picks.txt``.
+    together
+        Whether several processes are at it, and draw; else it is one, which does not.
 
     Attributes
     ----------
@@ -85,14 +94,21 @@ class Victim:
         The command line; all that it writes goes to the folder in which it is started.
     """
 
-    def __init__(self, launcher: Launcher, command: str, data: Path) -> None:
+    def __init__(self, launcher: Launcher, command: str, data: Path, *, together: bool) -> None:
         self._launcher, self.command = launcher, command
         own = {"data.micrographs": data / "micrographs", "data.picks": data / "picks.txt"}
-        self.words = words_of(command, COMMANDS[command] | own)
+        self.words = words_of(command, COMMANDS[command] | (TOGETHER[command] if together else {}) | own)
+        self._prelude = SMALL_POOL if together else NO_DRAWING
 
-    def start(self, place: Path) -> Program:
-        """Start it, or go on with it, in a folder."""
-        return self._launcher.start(self.words, place, fault=SMALL_POOL)
+    def start(self, place: Path, *, fault: str = "", **environment: str) -> Program:
+        """Start it, or go on with it, in a folder; with a fault of its own, should it have one."""
+        return self._launcher.start(self.words, place, fault=f"{self._prelude}\n{fault}", **environment)
+
+    def run(self, place: Path, *, fault: str = "") -> Program:
+        """Start it, and wait for its end."""
+        program = self.start(place, fault=fault)
+        program.wait()
+        return program
 
     def undisturbed(self, place: Path) -> Whole:
         """Let it come to its end."""
@@ -211,7 +227,7 @@ def torture(
     say: Callable[[str], object] = lambda text: None,
 ) -> Told:
     """Disturb a command so many times over, each time anew; what went wrong is left in the folder."""
-    victim, generator, told = Victim(launcher, command, data), random.Random(seed), Told()
+    victim, generator, told = Victim(launcher, command, data, together=True), random.Random(seed), Told()
     whole = victim.undisturbed(folder / "whole")
     for number in range(rounds):
         place = folder / f"round_{number}"
