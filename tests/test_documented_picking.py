@@ -1,7 +1,5 @@
 """The commands of docs/picking.md and the README that pick, score and convert, run in their order in one folder."""
 
-import subprocess
-import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import TinyData
+from tests.conftest import Said, TinyData
 from tests.test_readme import DOCUMENTS, commands
 
 AFTER_TRAINING = ("pick", "score", "convert", "report")
 
 
-def lay_out(folder: Path, tiny: TinyData) -> None:
+def lay_out(folder: Path, tiny: TinyData, said_by: Said) -> None:
     """Make a user's folder: micrographs, their lists by RELION and CryoSPARC, picks made by hand, a trained model."""
     from cryosparc.dataset import Dataset
 
@@ -40,13 +38,7 @@ def lay_out(folder: Path, tiny: TinyData) -> None:
             "micrograph_blob/psize_A": np.full(len(names), 2.0, dtype=np.float32),
         }
     ).save(folder / "exposures.cs")
-    run(folder, "train", *tiny.overrides("run_dir=runs/mine"))
-
-
-def run(folder: Path, *words: str) -> str:
-    done = subprocess.run([sys.executable, "-m", "pickery", *words], cwd=folder, capture_output=True, text=True)
-    assert done.returncode == 0, f"pickery {' '.join(words)}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
+    said_by("train", *tiny.overrides("run_dir=runs/mine"))
 
 
 def documented() -> list[list[str]]:
@@ -59,14 +51,16 @@ def with_what_is_here(words: Sequence[str], detectors: bool) -> list[str]:
 
 
 @pytest.mark.slow
-def test_documented_picking_scoring_and_conversion_run_in_their_order(tiny: TinyData, tmp_path: Path) -> None:
-    lay_out(tmp_path, tiny)
-    run(tmp_path, "convert", "runs/mine", "model.sav")
+def test_documented_picking_scoring_and_conversion_run_in_their_order(
+    tiny: TinyData, tmp_path: Path, said_by: Said
+) -> None:
+    lay_out(tmp_path, tiny, said_by)
+    said_by("convert", "runs/mine", "model.sav")
     seen: set[tuple[str, ...]] = set()
     for words in documented():
         if tuple(words) not in seen:
             seen.add(tuple(words))
-            run(tmp_path, *with_what_is_here(words, find_spec("topaz") is not None))
+            said_by(*with_what_is_here(words, find_spec("topaz") is not None))
     assert len(seen) >= 10
     for name in ("picked.star", "picked/autopick.star", "picked.cs", "for_cryosparc.cs", "boxes", "again.ckpt"):
         assert (tmp_path / name).exists(), name

@@ -31,7 +31,7 @@ TRAININGS = 4
 # long enough to be killed in the middle
 LONG = (
     "cross_validation.values=[0.001,0.002]", "cross_validation.folds=2",
-    f"trainer.epochs={EPOCHS}", "sampler.epoch_size=100",
+    f"trainer.epochs={EPOCHS}", "sampler.epoch_size=50",
 )  # fmt: skip
 WORKERS = ("--multirun", "cross_validation.worker=0,1,2")
 

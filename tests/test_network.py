@@ -79,7 +79,14 @@ def test_the_watch_sees_what_leaves(watched: Watched) -> None:
 def test_no_command_asks_for_another_machine(watched: Watched, tiny: TinyData) -> None:
     words = [word for word in tiny.overrides("trainer.epochs=1", "sampler.workers=1") if word != "tracking=off"]
     watched.run("train", *words, "run_dir=run")
-    watched.run("cross-validate", *words, "cross_validation.times=2", "cross_validation.workers=2", "run_dir=cv")
+    watched.run(
+        "cross-validate",
+        *words,
+        "cross_validation.times=2",
+        "cross_validation.folds=1",
+        "cross_validation.workers=2",
+        "run_dir=cv",
+    )
     watched.run("doctor", *words, "tracking=off", "doctor.out=doctor")
     watched.run("report", "run")
     watched.run("pick", "picking.model=run", f"data.micrographs={tiny.micrographs}", "picking.out=picks.star")

@@ -15,7 +15,7 @@ import pytest
 
 from pickery.config.commands import COMMANDS
 from pickery.sharing import usable_cores
-from tests.conftest import Command, TinyData
+from tests.conftest import Said, TinyData
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -78,7 +78,7 @@ def shrunk(words: list[str]) -> list[str]:
         small += ["preprocess.downsample=4", "data.expected_particles=8"]
     if usable_cores() < 2:
         small += ["trainer.devices=1"]
-    if any(word.startswith("cross_validation.times=") for word in words):
+    if words[0] == "cross-validate" and not any(word.startswith("cross_validation.values=") for word in words):
         small += ["cross_validation.times=2"]
     other = {word.split("=")[0] for word in small}
     return [word for word in words if word.split("=")[0] not in other] + small
@@ -101,13 +101,13 @@ def own_data(tiny: TinyData, tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("words", pickery_commands("train"), ids=" ".join)
-def test_documented_trainings_run(words: list[str], own_data: Path, pickery: Command) -> None:
+def test_documented_trainings_run(words: list[str], own_data: Path, said_by: Said) -> None:
     for earlier in (word.partition("=")[2] for word in words if word.startswith("from_run=")):
         first = ["data.micrographs=micrographs", "data.picks=picks.star", "model=conv31", f"run_dir={earlier}"]
-        pickery(*shrunk(["train", *first]))
-    done = pickery(*shrunk(words))
-    assert "best epoch" in done.stdout
-    assert "to read about it: pickery report runs/" in done.stdout
+        said_by(*shrunk(["train", *first]))
+    said = said_by(*shrunk(words))
+    assert "best epoch" in said
+    assert "to read about it: pickery report runs/" in said
     assert list(own_data.glob("runs/*/model.ckpt"))
     assert (own_data / "mlruns" / "mlflow.db").exists()
 
@@ -119,8 +119,8 @@ def test_documented_trainings_run(words: list[str], own_data: Path, pickery: Com
     [words for words in pickery_commands("cross-validate") if "hydra/launcher=submitit_slurm" not in words],
     ids=" ".join,
 )
-def test_documented_cross_validations_run(words: list[str], own_data: Path, pickery: Command) -> None:
-    pickery(*shrunk(words))
+def test_documented_cross_validations_run(words: list[str], own_data: Path, said_by: Said) -> None:
+    said_by(*shrunk(words))
     given = [word.partition("=")[2] for word in words if word.startswith("run_dir=")]
     (folder,) = [own_data / name for name in given] or own_data.glob("runs/cross-validate-*")
     for name in ("model.ckpt", "cross_validation.csv", "plots/cross_validation.png", "summary.json"):
@@ -131,9 +131,9 @@ def test_documented_cross_validations_run(words: list[str], own_data: Path, pick
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
-def test_the_page_of_runs_opens_and_ends(tiny: TinyData, tmp_path: Path, pickery: Command) -> None:
+def test_the_page_of_runs_opens_and_ends(tiny: TinyData, tmp_path: Path, said_by: Said) -> None:
     words = [word for word in tiny.overrides("trainer.epochs=1") if word != "tracking=off"]
-    pickery("train", *words)
+    said_by("train", *words)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

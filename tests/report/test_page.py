@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pickery.cli import main
-from tests.conftest import Command, TinyData
+from tests.conftest import Said, TinyData
 
 SMALL = ("trainer.epochs=2", "sampler.epoch_size=3", "data.test_fraction=0.5")
 
@@ -112,15 +112,15 @@ def test_a_cross_validations_page_shows_its_values_and_its_final_training(tiny: 
 
 
 @pytest.mark.slow
-def test_the_page_is_kept_with_the_tracked_run(tiny: TinyData, tmp_path: Path, pickery: Command) -> None:
-    pickery("train", *tiny.overrides(*SMALL, "tracking=mlflow", "run_dir=run"))
+def test_the_page_is_kept_with_the_tracked_run(tiny: TinyData, tmp_path: Path, said_by: Said) -> None:
+    said_by("train", *tiny.overrides(*SMALL, "tracking=mlflow", "run_dir=run"))
     run_id = json.loads((tmp_path / "run" / "summary.json").read_text())["tracked_run"]
-    assert f"kept with the tracked run {run_id}" in pickery("report", "run").stdout
+    assert f"kept with the tracked run {run_id}" in said_by("report", "run")
     assert len(list((tmp_path / "mlruns").rglob("report.html"))) == 1
     shutil.rmtree(tmp_path / "mlruns")
     # the page itself is written all the same
-    assert "holds no tracked runs" in pickery("report", "run").stdout
-    assert "tracked" not in pickery("report", "run", "report.track=false").stdout
+    assert "holds no tracked runs" in said_by("report", "run")
+    assert "tracked" not in said_by("report", "run", "report.track=false")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import yaml
 from pickery.cli import main
 from pickery.config.load import load
 from pickery.training.earlier import expanded
-from tests.conftest import Command, TinyData
+from tests.conftest import Said, TinyData
 from tests.training.whole_runs import run
 
 # SQLAlchemy deprecates what MLflow 3.17 does when it opens its database
@@ -74,11 +74,11 @@ def test_what_is_given_beside_it_changes_the_settings(earlier: Path) -> None:
 
 @pytest.mark.slow
 def test_a_tracked_run_is_begun_again_from_another_folder(
-    tiny: TinyData, pickery: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny: TinyData, said_by: Said, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Path("data").symlink_to(tiny.folder)  # relative names count from where the run began
     words = tiny.overrides("data.micrographs=data/micrographs", "data.picks=data/picks.txt", "trainer.epochs=1")
-    pickery("train", *words, "tracking=mlflow", "run_dir=first", "tracking.system_metrics=false")
+    said_by("train", *words, "tracking=mlflow", "run_dir=first", "tracking.system_metrics=false")
     tracked = json.loads(Path("first/run.json").read_text())["tracked_run"]
     place = tmp_path / "elsewhere"
     place.mkdir()
@@ -87,7 +87,7 @@ def test_a_tracked_run_is_begun_again_from_another_folder(
         assert main(["train", f"from_run={source}", f"tracking.root={tmp_path / 'mlruns'}", "--cfg", "job"]) == 0
     assert main(["train", f"from_run={tmp_path / 'first'}", "tracking=off", "run_dir=second"]) == 0
     assert Path("second/metrics.csv").read_text() == (tmp_path / "first/metrics.csv").read_text()
-    said = pickery("train", f"from_run={tracked}", "run_dir=third", "loss=pn").stdout
+    said = said_by("train", f"from_run={tracked}", "run_dir=third", "loss=pn")
     assert "those of" not in said
     assert (tmp_path / "third/summary.json").exists()
 
