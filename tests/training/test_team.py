@@ -91,6 +91,8 @@ def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     ids=["ge_binomial", "pu", "autoencoder", "crops"],
 )
 def test_two_processes_train_as_one_does(tiny: TinyData, words: list[str]) -> None:
+    # Adam makes the same step of a gradient that is too large as a whole
+    words = [*words, "optimizer=sgd", "optimizer.learning_rate=0.0001"]
     one = run(tiny.overrides(*words, "run_dir=one"))
     two = run(tiny.overrides(*words, "run_dir=two", "trainer.devices=2"))
     assert_same_curves(one, two)
