@@ -34,7 +34,7 @@ pytestmark = [
 ]
 
 EPOCHS = 4
-KILLS = 10
+KILLS = 6
 LENGTH = (f"trainer.epochs={EPOCHS}", "sampler.epoch_size=24")
 
 
