@@ -471,6 +471,16 @@ def test_a_bad_input_ends_in_one_plain_line(case: Case, tiny: TinyData, capsys: 
     assert not Path("harm").exists()
 
 
+@pytest.mark.parametrize("command", ["train", "cross-validate"])
+@pytest.mark.parametrize("make", [run_dir_that_is_a_file, run_dir_of_something_else])
+def test_a_folder_that_no_run_can_be_in_is_refused_before_anything_is_prepared(
+    command: str, make: Callable[[TinyData], list[str]], tiny: TinyData, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = complaint(tiny.overrides(*make(tiny), "preprocess.store=store"), capsys, command=command)
+    assert "another" in said
+    assert not Path("store").exists()
+
+
 # ---- settings: said at once, with status 2
 
 

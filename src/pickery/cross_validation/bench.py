@@ -31,7 +31,7 @@ from pickery.training.inputs import simulated_data
 from pickery.training.listener import Listener, Silence
 from pickery.training.record import RECORD, Record, read_record, write_record
 from pickery.training.run import engine_version, tracking_options, write_config
-from pickery.training.run_folder import default_folder, identity, make_folder
+from pickery.training.run_folder import check_given, default_folder, identity, make_folder
 
 LOCK = ".cross_validation.lock"
 SUMMARY = "summary.json"
@@ -132,6 +132,7 @@ def set_up(config: CrossValidateConfig, listener: Listener) -> Bench:
     grid = grid_of(config)
     first = training_config(config, grid, Point(0, FINAL, 0), None)
     training_device(first)
+    check_given(config.run_dir)
     engine = engine_version(first)
     pretrained = pretrained_hash(first)
     shelf = Shelf(simulated_data(first, listener))

@@ -21,7 +21,7 @@ from pickery.training.earlier import differences
 from pickery.training.inputs import simulated_data
 from pickery.training.listener import Listener
 from pickery.training.record import UNREADABLE, damaged, new_key
-from pickery.training.run_folder import RunFolder, State, default_folder, identity
+from pickery.training.run_folder import RunFolder, State, check_given, default_folder, identity
 from pickery.training.sizes import provisional
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ def train(config: TrainConfig, listener: Listener, meeting: Meeting | None = Non
         When something given cannot be used.
     """
     training_device(config)  # what it, the engine and the weights lack is said before hours of preparing micrographs
+    check_given(config.run_dir)
     engine_version(config)
     pretrained = pretrained_hash(config)
     data = gather(config, listener, simulated=simulated_data(config, listener))

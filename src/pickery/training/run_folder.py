@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 import re
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -255,10 +257,46 @@ def make_folder(path: Path, *, given: bool, of_a_run: Callable[[str], bool]) -> 
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
-        if not (path / RECORD).exists() and not all(of_a_run(entry.name) for entry in path.iterdir()):
-            raise InputError(f"run_dir={path} is not empty and holds no run of Pickery: give another folder")
+        _refuse_others(path, of_a_run)
     except OSError as error:
         raise _not_writable(path, error, given=given) from error
+
+
+def check_given(run_dir: str | None) -> None:
+    """Refuse a folder that no run can be in, before hours of preparing micrographs for it; nothing is made.
+
+    Parameters
+    ----------
+    run_dir
+        As the user gave it; None where it follows from the settings and the data.
+
+    Raises
+    ------
+    InputError
+        When it cannot be made or written, or something else is in it.
+    """
+    if run_dir is None:
+        return
+    path = Path(run_dir)
+    try:
+        there = next(place for place in (path, *path.absolute().parents) if os.path.lexists(place))
+        if not there.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        if there == path:
+            _refuse_others(path, _of_any_run)
+    except OSError as error:
+        raise _not_writable(path, error, given=True) from error
+
+
+def _of_any_run(name: str) -> bool:
+    return name.startswith(".")
+
+
+def _refuse_others(path: Path, of_a_run: Callable[[str], bool]) -> None:
+    if not (path / RECORD).exists() and not all(of_a_run(entry.name) for entry in path.iterdir()):
+        raise InputError(f"run_dir={path} is not empty and holds no run of Pickery: give another folder")
 
 
 def _not_writable(path: Path, error: OSError, *, given: bool) -> InputError:
