@@ -103,6 +103,16 @@ def test_coordinates_that_are_written_otherwise_are_named(
     assert status == 0
 
 
+def test_of_several_faults_it_is_said_which_settings_mend_how_many(
+    data: Data, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change, settings = FAULTS["flipped"]
+    status, found = doctor(data, "data.expected_particles=100000", picks=rewritten(data, change))
+    assert status == 1
+    assert [finding["settings"] for finding in found["findings"] if finding["level"] == "fault"] == [settings, []]
+    assert f"pickery: 2 faults; 1 of them mended by the same command with {settings[0]}\n" in capsys.readouterr().err
+
+
 def test_picks_beside_particles_are_named_with_the_way_back(data: Data) -> None:
     picks = rewritten(data, lambda xy: xy + np.array([DIAMETER_PX / 2, 0]))
     status, found = doctor(data, picks=picks)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import shlex
+from typing import TYPE_CHECKING
 
 from pickery.config.schema import DoctorConfig
 from pickery.errors import InputError
 from pickery.terminal import Terminal
 from pickery.training.listener import warnings_to
+
+if TYPE_CHECKING:
+    from pickery.doctor.findings import Finding
 
 
 def run(config: DoctorConfig) -> None:
@@ -39,9 +43,15 @@ def run(config: DoctorConfig) -> None:
         if not report.faults:
             terminal.head("nothing stands in the way of a training")
             return
-    mending = list(dict.fromkeys(word for finding in report.faults for word in finding.settings))
-    count = len(report.faults)
-    raise InputError(
-        f"{count} fault{'s' if count > 1 else ''}"
-        + (f"; the same command with {shlex.join(mending)}" if mending else "")
-    )
+    raise InputError(_verdict(report.faults))
+
+
+def _verdict(faults: list[Finding]) -> str:
+    """Count the faults, and say which settings mend them, or those of them that settings mend."""
+    count, mended = len(faults), [finding for finding in faults if finding.settings]
+    words = shlex.join(dict.fromkeys(word for finding in mended for word in finding.settings))
+    said = f"{count} fault{'s' if count > 1 else ''}"
+    if not mended:
+        return said
+    which = "" if len(mended) == count else f"{len(mended)} of them mended by "
+    return f"{said}; {which}the same command with {words}"
