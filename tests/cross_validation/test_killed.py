@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from pickery.cross_validation.study.presence import SILENT_S
 from tests.conftest import TinyData
 from tests.cross_validation.conftest import (
     EXAMPLE,
@@ -24,7 +25,7 @@ from tests.cross_validation.conftest import (
     runs_of,
     tracked,
 )
-from tests.programs import Program
+from tests.programs import NO_DRAWING, Program
 
 pytestmark = [
     pytest.mark.slow,
@@ -232,3 +233,21 @@ def test_asked_to_end_it_hands_its_trainings_back_and_goes_on_when_asked_again(
     assert again.status == 0, again.said
     assert "going on in " in again.said
     assert_as_if_undisturbed(tmp_path, undisturbed.place)
+
+
+def test_it_says_whom_it_waits_for_where_it_cannot_know_that_nobody_is_there(
+    programs: Programs, tiny: TinyData, tmp_path: Path
+) -> None:
+    words = tiny.overrides("cross_validation.values=[0.0001,0.0002]", "cross_validation.folds=1", "run_dir=run")
+    moment = ("pickery.training.callbacks", "write_metrics", 1)
+    assert programs.run(words, tmp_path, moment).status == -signal.SIGKILL
+    (record,) = (tmp_path / "run" / "workers").glob("*.json")
+    record.write_text("[1,2")  # of which machine is no longer to be told
+    nearly = time.time() - SILENT_S + 10
+    os.utime(record, (nearly, nearly))
+    soon = "import pickery.cross_validation.work as work; work.SAY_SO_AFTER_S = 0.5"
+    again = programs.launcher.run(["cross-validate", *words], tmp_path, fault=f"{NO_DRAWING}\n{soon}")
+    assert again.status == 0, again.said
+    waits = f"nothing is left to begin; waiting for learning_rate=0.0001, fold 0 (worker {record.stem})."
+    assert again.said.count(waits) == 1
+    assert "learning_rate=0.0001, fold 0 lost its worker and is taken up again" in again.said

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,8 @@ from filelock import Timeout
 from pickery.cross_validation.bench import Bench
 from pickery.cross_validation.grid import FINAL, Point
 from pickery.cross_validation.results.halving import survivors
-from pickery.cross_validation.study.points import Claim, PointStudy
-from pickery.cross_validation.study.presence import Presence
+from pickery.cross_validation.study.points import Claim, PointStudy, Standing
+from pickery.cross_validation.study.presence import SILENT_S, Presence
 from pickery.cross_validation.watch import Watch
 from pickery.errors import InputError
 from pickery.training.history import Epoch
@@ -24,6 +24,7 @@ from pickery.training.run import Run, run_training
 
 LOOK_AGAIN_S = 0.5
 OCCUPIED_S = 2.0
+SAY_SO_AFTER_S = 10.0
 
 
 class PointListener(Silence):
@@ -88,18 +89,33 @@ def work(bench: Bench, presence: Presence, watch: Watch) -> None:
     A worker with nothing to do waits for the others: one of them may die and leave its point behind, or the next rung
     of halving may begin.
     """
+    idle_since, said = time.monotonic(), False
     while True:
         for point in bench.study.requeue_lost(bench.is_alive):
             watch.note(f"{bench.grid.name(point)} lost its worker and is taken up again")
         claim = bench.study.claim(presence.name)
         if claim is not None:
             train_point(bench, bench.study, claim, presence, watch)
+            idle_since = time.monotonic()
         elif not climb(bench):
-            if not any(standing.state in ("waiting", "running") for standing in bench.study.standings()):
+            standings = bench.study.standings()
+            if not any(standing.state in ("waiting", "running") for standing in standings):
                 return
+            if not said and time.monotonic() - idle_since > SAY_SO_AFTER_S:
+                said = True
+                watch.note(_waits(bench, standings))
             presence.tell(training=None, doing="waiting")
             watch.look()
             time.sleep(LOOK_AGAIN_S)
+
+
+def _waits(bench: Bench, standings: Sequence[Standing]) -> str:
+    """Say what a worker waits for, and how long at most should nobody be at it any more."""
+    others = [f"{bench.grid.name(one.point)} (worker {one.worker})" for one in standings if one.state == "running"]
+    return (
+        f"nothing is left to begin; waiting for {', '.join(others) or 'others'}. A worker of another computer that is "
+        f"silent for {SILENT_S / 60:g} minutes counts as dead, and what it had is taken up"
+    )
 
 
 def climb(bench: Bench) -> bool:

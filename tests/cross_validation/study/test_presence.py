@@ -121,6 +121,21 @@ def test_a_worker_of_another_machine_that_holds_its_lock_is_alive_however_silent
     assert not is_alive(tmp_path, record.stem)
 
 
+@pytest.mark.parametrize("spoil", ["[1,2", "", None], ids=["no JSON", "empty", "a folder"])
+def test_a_worker_whose_record_cannot_be_read_is_dead_when_that_is_old(tmp_path: Path, spoil: str | None) -> None:
+    record = elsewhere(tmp_path, silent_s=0)
+    if spoil is None:
+        record.unlink()
+        record.mkdir()
+    else:
+        record.write_text(spoil)
+    assert is_alive(tmp_path, record.stem)
+    long_ago = time.time() - SILENT_S - 5
+    os.utime(record, (long_ago, long_ago))
+    assert not is_alive(tmp_path, record.stem)
+    assert present(tmp_path) == []
+
+
 def test_the_file_systems_time_is_told_and_nothing_stays_with_nameless_files_or_without(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -228,7 +228,12 @@ def _read(workers: Path, name: str) -> tuple[dict[str, Any], float] | None:
         except ValueError:
             record = None
         return (record if isinstance(record, dict) else {}), touched
-    return {}, float("inf")
+    try:
+        return {}, _record(
+            workers, name
+        ).stat().st_mtime  # no file, or one that cannot be read: it grows old as others do
+    except OSError:
+        return {}, float("inf")
 
 
 def _now(workers: Path) -> float | None:
