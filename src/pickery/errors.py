@@ -12,5 +12,9 @@ class InputError(ValueError):
     """
 
 
+class RunFolderError(InputError):
+    """What lies in a run's folder cannot be gone on with, whatever the settings are: damaged, or of another run."""
+
+
 class PickeryWarning(UserWarning):
     """Something that the user should know but that stops nothing."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,12 +29,15 @@ from pickery.tracking import Tracker, open_tracker, whereabouts
 from pickery.training.choices import pretrained_hash, training_device
 from pickery.training.inputs import simulated_data
 from pickery.training.listener import Listener, Silence
-from pickery.training.record import RECORD, Record, read_record, write_record
+from pickery.training.record import RECORD, UNREADABLE, Record, read_record, write_record
 from pickery.training.run import engine_version, tracking_options, write_config
 from pickery.training.run_folder import check_given, default_folder, identity, make_folder
 
 LOCK = ".cross_validation.lock"
 SUMMARY = "summary.json"
+TABLE = "cross_validation.csv"
+LEFT = ("model.ckpt", "micrographs.csv", "plots/cross_validation.png", "plots/curves.png")
+"""What a finished cross-validation has besides."""
 
 
 @dataclass
@@ -103,13 +106,46 @@ class Bench:
 
     def table(self) -> Table:
         """Put together what is known so far."""
+        with self.study.in_words():
+            found = outcomes(self.grid, self.study.standings())
         return Table(
             self.grid,
             self.monitor,
             unchanged(self.config, self.grid),
-            outcomes(self.grid, self.study.standings()),
+            found,
             asked_objective=self.config.loss.objective,
         )
+
+    def final_folder(self, value: int) -> Path:
+        """Give the folder of the final training with a value."""
+        return self.path / self.grid.folder(Point(0, FINAL, value))
+
+    def summary(self) -> Mapping[str, Any] | None:
+        """Read what ``summary.json`` says; None where it is missing or damaged."""
+        try:
+            found = json.loads((self.path / SUMMARY).read_text(encoding="utf-8"))
+            halving = found.get("halving", {"epochs_trained": 0, "epochs_without": 1})
+            right = isinstance(found["tracked_run"], str | None) and all(isinstance(n, int) for n in halving.values())
+        except (OSError, *UNREADABLE):
+            return None
+        return found if right else None
+
+    def missing(self) -> list[str]:
+        """Name what a finished cross-validation should have left, and is not there or not as it was."""
+        table = self.table()
+        if table.winner is None:
+            return []
+        final = self.final_folder(table.winner.value)
+        files = [final / SUMMARY, final / "model.ckpt", *(self.path / name for name in LEFT)]
+        found = [str(file) for file in files if not file.is_file()]
+        if self.summary() is None:
+            found.append(str(self.path / SUMMARY))
+        try:
+            if (self.path / TABLE).read_text(encoding="utf-8") != table.csv():
+                found.append(str(self.path / TABLE))
+        except (OSError, ValueError):
+            found.append(str(self.path / TABLE))
+        return found
 
     def tracker(self, listener: Listener) -> Tracker:
         """Give the tracked run of the whole; nothing is tracked where there is none."""
@@ -172,6 +208,9 @@ def set_up(config: CrossValidateConfig, listener: Listener) -> Bench:
                 listener.say(f"trying again: {grid.name(point)}")
             bench.finals.retry_failed()
         bench.finished = (path / SUMMARY).exists() and bench.table().complete
+        if bench.finished and (missing := bench.missing()):
+            listener.say(f"it was finished, and is put right: missing or changed is {', '.join(missing)}")
+            bench.finished = False
         if not bench.finished:
             (path / SUMMARY).unlink(missing_ok=True)  # failed trainings are tried again
             if config.tracking.enabled:
@@ -181,7 +220,8 @@ def set_up(config: CrossValidateConfig, listener: Listener) -> Bench:
 
 def _holds_a_training(path: Path) -> bool:
     try:
-        return "cross_validation.folds" not in json.loads((path / RECORD).read_text(encoding="utf-8"))["decides"]
+        decides = json.loads((path / RECORD).read_text(encoding="utf-8"))["decides"]
+        return isinstance(decides, dict) and "cross_validation.folds" not in decides
     except (OSError, ValueError, KeyError, TypeError):  # none yet, or damaged: `read_record` says so
         return False
 

@@ -11,19 +11,18 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from pickery.atomic import atomic_path, write_text
-from pickery.cross_validation.bench import SUMMARY, Bench
-from pickery.cross_validation.grid import FINAL, Point
+from pickery.cross_validation.bench import SUMMARY, TABLE, Bench
 from pickery.cross_validation.results.halving import saved
 from pickery.cross_validation.results.record import FIGURES
 from pickery.cross_validation.results.table import Row, Table
+from pickery.errors import RunFolderError
 from pickery.evaluation.names import AUPRC, METRICS, PICK_AVERAGE_PRECISION, PRECISION
 from pickery.plots.cross_validation import plot_cross_validation
 from pickery.plots.fold_curves import Curve, plot_fold_curves
 from pickery.plots.style import save_figure
 from pickery.tracking import Tracker
 from pickery.training.listener import Listener
-
-TABLE = "cross_validation.csv"
+from pickery.training.record import UNREADABLE
 
 
 def write_table(bench: Bench, table: Table) -> None:
@@ -44,13 +43,13 @@ def conclude(bench: Bench, table: Table, listener: Listener) -> dict[str, Any]:
     """Write and track what a finished cross-validation leaves; gives its summary, which is to be written last."""
     winner = table.winner
     assert winner is not None
-    final = bench.path / bench.grid.folder(Point(0, FINAL, winner.value))
+    final = bench.final_folder(winner.value)
+    of_final = summary_of(final)
     plots = write_plots(bench, table, final)
     for name in ("model.ckpt", "micrographs.csv"):
         with atomic_path(bench.path / name) as temporary:
             shutil.copyfile(final / name, temporary)
     write_table(bench, table)
-    of_final = json.loads((final / SUMMARY).read_text(encoding="utf-8"))
     summary = table.summary() | {
         "parameter": [axis.parameter for axis in bench.grid.axes],
         "folds": bench.grid.folds,
@@ -69,6 +68,33 @@ def conclude(bench: Bench, table: Table, listener: Listener) -> dict[str, Any]:
         _write(Path(aside) / SUMMARY, summary)
         bench.tracker(listener).artifacts([Path(aside) / SUMMARY])
     return summary
+
+
+def summary_of(training: Path) -> Mapping[str, Any]:
+    """Read what a finished training of the cross-validation found out.
+
+    Raises
+    ------
+    RunFolderError
+        When it is missing or damaged.
+    """
+    file = training / SUMMARY
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        numbers = [found["best_epoch"], found["epochs"], found["monitored"], *found["regions"].values()]
+        numbers += [number for name, number in found["picks"].items() if name != "note"]
+        right = all(isinstance(number, int | float | None) for number in numbers)
+        right = right and isinstance(found["tracked_run"], str | None) and "used" in found["objective"]
+    except (OSError, *UNREADABLE) as error:
+        raise _damaged(file, training) from error
+    if not right:
+        raise _damaged(file, training)
+    assert isinstance(found, dict)
+    return found
+
+
+def _damaged(file: Path, training: Path) -> RunFolderError:
+    return RunFolderError(f"{file} is missing or damaged: remove {training}, and the same command trains it again")
 
 
 def write_summary(bench: Bench, summary: Mapping[str, Any]) -> None:
@@ -116,10 +142,15 @@ def _curve(bench: Bench, folder: Path) -> Curve | None:
     if not path.exists():
         return None
     rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
-    held_out = [_number(row.get(f"test_{monitor}")) for row in rows]
-    training = [_number(row.get(f"train_{monitor}")) for row in rows]
+    try:
+        held_out = [_number(row.get(f"test_{monitor}")) for row in rows]
+        training = [_number(row.get(f"train_{monitor}")) for row in rows]
+        epochs = [int(row["epoch"]) for row in rows]
+    except UNREADABLE as error:
+        raise RunFolderError(
+            f"{path} is damaged: remove it, and the same command draws the curves of the other trainings"
+        ) from error
     judged = training if all(figure != figure for figure in held_out) else held_out
-    epochs = [int(row["epoch"]) for row in rows]
     best = None
     for epoch, figure in zip(epochs, judged, strict=True):
         if best is None or METRICS[monitor].is_improvement(figure, best[1]):
@@ -145,7 +176,8 @@ def _track(bench: Bench, table: Table, final: Mapping[str, Any], plots: Sequence
     best = {f"best/{name}": final["regions"][name] for name in (PRECISION, AUPRC)}
     best |= {f"best/{name}": value for name, value in final["picks"].items() if isinstance(value, (int, float))}
     best |= {f"best/mean_{bench.monitor}": winner.mean}
-    tracker.metrics({name: value for name, value in best.items() if value is not None}, step=0)
+    if not tracker.steps(f"best/mean_{bench.monitor}"):  # else told by one who was killed before the end
+        tracker.metrics({name: value for name, value in best.items() if value is not None}, step=0)
     tracker.tags(
         {
             "cross_validation.winner": winner.label,

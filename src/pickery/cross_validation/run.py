@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Mapping
@@ -69,7 +68,8 @@ def cross_validate(config: CrossValidateConfig, audience: Audience) -> CrossVali
     gpus = _choose_gpu(config)
     bench = set_up(config, audience)
     if bench.finished:
-        summary = _summary(bench)
+        summary = bench.summary()
+        assert summary is not None, "else it were not finished"
         audience.say("this cross-validation is finished: nothing to do")
         say_end(bench, bench.table(), summary, audience)
         return CrossValidation(bench.path, bench.table(), summary, was_finished=True)
@@ -150,9 +150,12 @@ def _finish(bench: Bench, presence: Presence, watch: Watch, audience: Audience) 
         with bench.locked():
             if (bench.path / SUMMARY).exists():  # another process was first
                 audience.rest()
+                summary = bench.summary()
+                if summary is None:
+                    raise InputError(f"{bench.path / SUMMARY} is damaged: give the same command again")
                 if bench.config.cross_validation.worker is None:
-                    say_end(bench, bench.table(), _summary(bench), audience)
-                return _summary(bench)
+                    say_end(bench, bench.table(), summary, audience)
+                return summary
             table = bench.table()
             if not waiting:
                 write_table(bench, table)
@@ -162,11 +165,11 @@ def _finish(bench: Bench, presence: Presence, watch: Watch, audience: Audience) 
             if state == "done":
                 audience.rest()
                 present(bench.path)  # removes what workers left that were killed
-                summary = conclude(bench, table, audience)
-                say_end(bench, table, summary, audience)
+                concluded = conclude(bench, table, audience)
+                say_end(bench, table, concluded, audience)
                 end_tracked(bench.tracker(audience), "FINISHED", bench.path)
-                write_summary(bench, summary)  # last: its presence says that all this was done
-                return summary
+                write_summary(bench, concluded)  # last: its presence says that all this was done
+                return concluded
         if claim is not None:
             audience.head(f"final training: {bench.grid.label(claim.point.value)}")
             track_values(bench, table, audience)
@@ -194,15 +197,14 @@ def _final(bench: Bench, table: Table, presence: Presence) -> tuple[str, Claim |
     point = Point(0, FINAL, table.winner.value)
     bench.finals.enqueue([point])
     bench.finals.requeue_lost(bench.is_alive)
+    final = bench.final_folder(table.winner.value)
     standing = next(one for one in bench.finals.standings() if one.point == point)
+    if standing.state == "done" and not ((final / SUMMARY).exists() and (final / "model.ckpt").exists()):
+        bench.finals.again(point)
+        standing = next(one for one in bench.finals.standings() if one.point == point)
     if standing.state == "failed":
         raise InputError(
             f"the final training, {bench.grid.name(point)}, failed: {standing.reason} "
             "(cross_validation.retry=true tries it again)"
         )
     return standing.state, bench.finals.claim(presence.name, point)
-
-
-def _summary(bench: Bench) -> Mapping[str, Any]:
-    summary: Mapping[str, Any] = json.loads((bench.path / SUMMARY).read_text(encoding="utf-8"))
-    return summary

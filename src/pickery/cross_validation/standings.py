@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from pickery.cross_validation.grid import Grid
 from pickery.cross_validation.results.table import Outcome
+from pickery.cross_validation.study.chains import StudyDamagedError
 from pickery.cross_validation.study.points import Standing
 
 
@@ -13,6 +15,11 @@ def outcomes(grid: Grid, standings: Sequence[Standing]) -> list[Outcome]:
     """Give the outcome of every (value, fold): that of its highest rung.
 
     A value that was left behind when others went on to a higher rung is ``stopped``.
+
+    Raises
+    ------
+    StudyDamagedError
+        What a training was completed with is nothing that a training gives.
     """
     highest: dict[tuple[int, int], Standing] = {}
     for standing in standings:
@@ -23,6 +30,8 @@ def outcomes(grid: Grid, standings: Sequence[Standing]) -> list[Outcome]:
     found = []
     for standing in sorted(highest.values(), key=lambda one: (one.point.value, one.point.fold)):
         known = standing.attributes
+        if not _is_of_a_training(known):
+            raise StudyDamagedError(f"what it says of {grid.name(standing.point)} makes no sense")
         left_behind = standing.state == "done" and standing.point.rung < top
         found.append(
             Outcome(
@@ -38,3 +47,13 @@ def outcomes(grid: Grid, standings: Sequence[Standing]) -> list[Outcome]:
             )
         )
     return found
+
+
+def _is_of_a_training(known: Mapping[str, Any]) -> bool:
+    figures = known.get("figures", {})
+    return (
+        all(isinstance(known.get(name), int | None) for name in ("best_epoch", "epochs"))
+        and isinstance(known.get("objective"), str | None)
+        and isinstance(figures, dict)
+        and all(isinstance(figure, int | float | None) for figure in figures.values())
+    )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
-from pickery.cross_validation.bench import SUMMARY, Bench
-from pickery.cross_validation.grid import FINAL, Point
+from pickery.cross_validation.bench import Bench
+from pickery.cross_validation.conclude import summary_of
 from pickery.cross_validation.results.table import Table
 from pickery.decimals import word
 from pickery.training.listener import Listener
@@ -55,8 +54,7 @@ def say_end(bench: Bench, table: Table, summary: Mapping[str, Any], listener: Li
             "out; cross_validation.retry=true tries again"
         )
     assert table.winner is not None
-    final = bench.path / bench.grid.folder(Point(0, FINAL, table.winner.value))
-    of_final = json.loads((final / SUMMARY).read_text(encoding="utf-8"))
+    of_final = summary_of(bench.final_folder(table.winner.value))
     listener.head(f"final model, {table.winner.label}: best epoch {of_final['best_epoch']} of {of_final['epochs']}")
     for line in figures(of_final):
         listener.say(line)

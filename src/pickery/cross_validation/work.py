@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 import traceback
 from collections.abc import Mapping, Sequence
@@ -12,12 +11,13 @@ from typing import Any
 from filelock import Timeout
 
 from pickery.cross_validation.bench import Bench
+from pickery.cross_validation.conclude import summary_of
 from pickery.cross_validation.grid import FINAL, Point
 from pickery.cross_validation.results.halving import survivors
 from pickery.cross_validation.study.points import Claim, PointStudy, Standing
 from pickery.cross_validation.study.presence import SILENT_S, Presence
 from pickery.cross_validation.watch import Watch
-from pickery.errors import InputError
+from pickery.errors import InputError, RunFolderError
 from pickery.training.history import Epoch
 from pickery.training.listener import RunLog, Silence, epoch_line, epoch_title, warnings_to
 from pickery.training.run import Run, run_training
@@ -161,6 +161,12 @@ def train_point(bench: Bench, study: PointStudy, claim: Claim, presence: Presenc
                 # whoever trains in the folder was taken for dead, or is a training of somebody's
                 time.sleep(OCCUPIED_S)
                 return None
+            if isinstance(error, RunFolderError):
+                folder = bench.path / bench.grid.folder(point)
+                mend = f". In a cross-validation: remove {folder}, and the same command trains it again"
+                raise InputError(
+                    f"{name}: {str(error).rstrip('.')}{'' if str(folder) + ',' in str(error) else mend}"
+                ) from error
             raise
         listener.log(traceback.format_exc())
         reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
@@ -177,8 +183,12 @@ def train_point(bench: Bench, study: PointStudy, claim: Claim, presence: Presenc
 
 
 def _is_of_the_point(error: BaseException) -> bool:
-    """Whether training failed for its own settings; a full disk or memory, told in words or not, is another matter."""
-    elsewhere = any(isinstance(one, (OSError, MemoryError)) for one in (error, error.__cause__))
+    """Whether training failed for its own settings.
+
+    A full disk or memory, told in words or not, and what lies damaged in its folder are another matter.
+    """
+    others = (OSError, MemoryError, RunFolderError)
+    elsewhere = any(isinstance(one, others) for one in (error, error.__cause__))
     return isinstance(error, Exception) and not elsewhere
 
 
@@ -213,7 +223,7 @@ def result_of(run: Run, monitor: str) -> tuple[float, Mapping[str, Any]]:
             "figures": {},
             "tracked_run": run.tracked_run,
         }
-    summary = json.loads((run.path / "summary.json").read_text(encoding="utf-8"))
+    summary = summary_of(run.path)
     figures = {name: summary["regions"][name] for name in ("precision", "auprc")}
     figures |= {name: summary["picks"][name] for name in ("pick_average_precision", "pick_f1")}
     return float(summary["monitored"]), {

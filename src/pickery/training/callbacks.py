@@ -12,7 +12,7 @@ import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from pickery.atomic import atomic_path
-from pickery.errors import InputError
+from pickery.errors import InputError, RunFolderError
 from pickery.model.restricted_pickle import read_torch_file
 from pickery.training.history import Epoch, best_epoch, write_metrics
 from pickery.training.module import PickerModule
@@ -179,7 +179,7 @@ def find_checkpoint(path: Path) -> tuple[Path | None, int]:
 
     Raises
     ------
-    InputError
+    RunFolderError
         When it is damaged.
     """
     if not path.exists():
@@ -192,7 +192,7 @@ def find_checkpoint(path: Path) -> tuple[Path | None, int]:
     except Exception:  # a broken file fails in any way there is
         whole = False
     if not whole:
-        raise InputError(f"{path} is damaged: remove it, and the same command trains this run again from its start")
+        raise RunFolderError(f"{path} is damaged: remove it, and the same command trains this run again from its start")
     return path, done
 
 

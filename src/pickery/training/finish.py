@@ -16,7 +16,7 @@ import torch
 from pickery.atomic import write_text
 from pickery.config.schema import TrainConfig
 from pickery.data.datamodule import LabelledMicrographs
-from pickery.errors import InputError
+from pickery.errors import InputError, RunFolderError
 from pickery.evaluation.matching import PickMetrics, pick_outcome
 from pickery.evaluation.names import AUPRC, PRECISION
 from pickery.loss.prior import ObjectiveChoice
@@ -85,10 +85,10 @@ def finish_run(
         model, stored = load_model(path)
     except InputError as error:
         again = f"Remove {folder / 'last.ckpt'}, and the same command trains this run again."
-        raise InputError(f"{error} {again}") from error
+        raise RunFolderError(f"{error} {again}") from error
     if (held := stored["metrics"].get("epoch")) != best.number:
         # killed between the model and the checkpoint, then gone on with on a machine of other last digits
-        raise InputError(
+        raise RunFolderError(
             f"{path} holds the network of epoch {held}, and epoch {best.number} was the best. "
             f"Remove {folder / 'last.ckpt'}, and the same command trains this run again."
         )

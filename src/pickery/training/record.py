@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pickery.atomic import write_text
-from pickery.errors import InputError
+from pickery.errors import RunFolderError
 
 RECORD = "run.json"
 UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
@@ -62,7 +62,7 @@ def read_record(path: Path, decides: Mapping[str, Any]) -> Record:
 
     Raises
     ------
-    InputError
+    RunFolderError
         When the record is damaged, or another run is in the folder: the first difference is named.
     """
     try:
@@ -76,7 +76,7 @@ def read_record(path: Path, decides: Mapping[str, Any]) -> Record:
     # the data last: another seed or fraction held out splits them otherwise, and is what the user changed
     for name in sorted(set(earlier) | set(now), key=lambda name: (name == "data", name)):
         if earlier.get(name) != now.get(name):
-            raise InputError(_difference(path, name, earlier.get(name), now.get(name)))
+            raise RunFolderError(_difference(path, name, earlier.get(name), now.get(name)))
     original = written.get("folder")
     if isinstance(original, str) and tracked is not None and Path(original) != path.resolve():
         # unless it was moved there still is that folder, whose tracked run it stays: the copy has one of its own
@@ -85,9 +85,9 @@ def read_record(path: Path, decides: Mapping[str, Any]) -> Record:
     return Record(None if tracked is None else str(tracked), key, to_end)
 
 
-def damaged(folder: Path, file: Path) -> InputError:
+def damaged(folder: Path, file: Path) -> RunFolderError:
     """Say that a file of a run's folder cannot be read."""
-    return InputError(f"{file} is damaged: give another run_dir, or remove {folder}")
+    return RunFolderError(f"{file} is damaged: give another run_dir, or remove {folder}")
 
 
 def _difference(path: Path, name: str, earlier: Any, now: Any) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pickery.atomic import write_text
 from pickery.config.load import resolved
 from pickery.config.schema import TrainConfig
-from pickery.errors import InputError
+from pickery.errors import InputError, RunFolderError
 from pickery.tracking import Status, Tracker, open_tracker, whereabouts
 from pickery.training import words
 from pickery.training.choices import package_versions, pretrained_hash, training_device
@@ -177,7 +177,7 @@ def _check_model(folder: RunFolder) -> None:
         load_model(folder.path / "model.ckpt")
     except InputError as error:
         kept = "" if folder.tracked_run is None else f", or pick with the tracked run's, runs:/{folder.tracked_run}"
-        raise InputError(
+        raise RunFolderError(
             f"{error} The run in {folder.path} was finished: remove the folder, and the same command trains it again"
             f"{kept}."
         ) from error

@@ -121,6 +121,12 @@ def test_a_worker_of_another_machine_that_holds_its_lock_is_alive_however_silent
     assert not is_alive(tmp_path, record.stem)
 
 
+def test_a_worker_whose_record_is_of_the_future_grows_old_from_now_on(tmp_path: Path) -> None:
+    record = elsewhere(tmp_path, silent_s=-864000)
+    assert is_alive(tmp_path, record.stem)
+    assert abs(record.stat().st_mtime - time.time()) < 60
+
+
 @pytest.mark.parametrize("spoil", ["[1,2", "", None], ids=["no JSON", "empty", "a folder"])
 def test_a_worker_whose_record_cannot_be_read_is_dead_when_that_is_old(tmp_path: Path, spoil: str | None) -> None:
     record = elsewhere(tmp_path, silent_s=0)

@@ -15,8 +15,15 @@ from pickery.cross_validation.grid import Point
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
-OWN: Final = frozenset({"rung", "fold", "value", "name", "worker", "follows", "ended", "reason", "monitored"})
+OWN: Final = frozenset(
+    {"rung", "fold", "value", "name", "worker", "follows", "ended", "reason", "monitored", "result_of"}
+)
 """The attributes by which a study is kept; not for figures."""
+
+
+class StudyDamagedError(ValueError):
+    """What stands in a study is not what was written there."""
+
 
 State = Literal["waiting", "running", "done", "failed"]
 
@@ -69,20 +76,40 @@ class Standing:
 
 
 def chains_of(trials: Sequence[FrozenTrial]) -> tuple[dict[Point, list[FrozenTrial]], list[FrozenTrial]]:
-    """Give the trials of every point that count, each following the one before; and those that do not count."""
+    """Give the trials of every point that count, each following the one before; and those that do not count.
+
+    Raises
+    ------
+    StudyDamagedError
+        A trial's point or result is none, or the result of another point.
+    """
     chains: dict[Point, list[FrozenTrial]] = {}
     duplicates = []
     for trial in sorted(trials, key=lambda one: one.number):
         known = trial.user_attrs
         if not {"rung", "fold", "value"} <= known.keys():
             continue  # not of Pickery's making
-        point = Point(known["rung"], known["fold"], known["value"])
+        point = _point_of(trial)
         before = chains[point][-1].number if point in chains else None
         if known.get("follows") == before:
             chains.setdefault(point, []).append(trial)
         else:
             duplicates.append(trial)
     return chains, duplicates
+
+
+def _point_of(trial: FrozenTrial) -> Point:
+    known = trial.user_attrs
+    numbers = [known["rung"], known["fold"], known["value"]]
+    if not all(type(number) is int for number in numbers):
+        raise StudyDamagedError(f"trial {trial.number} is of no training")
+    if trial.state.name == "COMPLETE":
+        # trials are known by their order: where one is lost, what was said of the next counts for it
+        if known.get("result_of", numbers) != numbers:
+            raise StudyDamagedError(f"trial {trial.number} has the result of another training")
+        if not (len(trial.values or ()) == 1 and isinstance(trial.values[0], (int, float))):
+            raise StudyDamagedError(f"the result of trial {trial.number} is no number")
+    return Point(*numbers)
 
 
 def is_running(trial: FrozenTrial) -> bool:

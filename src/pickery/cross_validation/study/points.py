@@ -13,15 +13,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
-from pickery.cross_validation.grid import Grid, Point
+from pickery.cross_validation.grid import FINAL, Grid, Point
 from pickery.cross_validation.study.chains import (
     OWN,
     Claim,
     Standing,
+    StudyDamagedError,
     chains_of,
     is_running,
     is_to_follow,
@@ -66,6 +67,7 @@ class PointStudy:
         self.study = study
         self._storage, self._trials, self._lock, self._place = storage, trials, lock, place
         self._study_id = storage.get_study_id_from_name(study.study_name)
+        self._grid = trials.grid
         self._names: set[str] = set()  # under which this process has claimed
         self._held: set[int] = set()  # trials
 
@@ -111,6 +113,8 @@ class PointStudy:
                 found = opened.get_study_user_attrs(self._study_id).get("grid")
                 if found is None:
                     opened.set_study_user_attr(self._study_id, "grid", asked)
+                elif not isinstance(found, dict):
+                    raise StudyDamagedError("its values and folds are none")
                 elif found != asked:
                     raise InputError(
                         f"{place} has a study '{name}' of other values, folds or direction ({found}, not {asked}): "
@@ -161,7 +165,7 @@ class PointStudy:
 
         assert not OWN & attributes.keys(), f"{sorted(OWN & attributes.keys())} are the study's own"
         value = float(monitored)
-        attributes = dict(attributes)
+        attributes = dict(attributes) | {"result_of": [claim.point.rung, claim.point.fold, claim.point.value]}
         if math.isnan(value):
             attributes["monitored"] = "nan"
             value = -math.inf if self.study.direction == StudyDirection.MAXIMIZE else math.inf
@@ -198,7 +202,7 @@ class PointStudy:
             Those that wait again.
         """
         with in_words(self._place):
-            running = [chain[-1] for chain in chains_of(self._read())[0].values()]
+            running = [chain[-1] for chain in self._of_points()[0].values()]
         # not under the lock: asking may take long
         gone = {trial.number for trial in running if is_running(trial) and self._is_gone(trial, is_alive)}
         if not gone:
@@ -233,10 +237,21 @@ class PointStudy:
                 self._create(point, follows=trial.number)
         return list(failed)
 
+    def again(self, point: Point) -> None:
+        """Make a point that is done wait again: what it had left is gone."""
+        with self._working():
+            chain = self._chains()[point]
+            if standing_of(point, chain[-1]).state == "done":
+                self._create(point, follows=chain[-1].number)
+
+    def in_words(self) -> AbstractContextManager[None]:
+        """Tell in the user's words what is wrong with the storage."""
+        return in_words(self._place)
+
     def standings(self) -> list[Standing]:
         """Say where every point stands, in the order in which they were enqueued."""
         with in_words(self._place):
-            chains, _ = chains_of(self._read())
+            chains, _ = self._of_points()
         return [standing_of(point, chain[-1]) for point, chain in chains.items()]
 
     def close(self) -> None:
@@ -248,13 +263,18 @@ class PointStudy:
         with in_words(self._place), self._lock:
             yield
 
-    def _read(self) -> list[FrozenTrial]:
-        return self._storage.get_all_trials(self._study_id, deepcopy=False)
+    def _of_points(self) -> tuple[dict[Point, list[FrozenTrial]], list[FrozenTrial]]:
+        """Give the trials of every point that count, and those that do not."""
+        chains, duplicates = chains_of(self._storage.get_all_trials(self._study_id, deepcopy=False))
+        for point, chain in chains.items():
+            if not (point.value in range(len(self._grid.values)) and point.fold in (FINAL, *range(self._grid.folds))):
+                raise StudyDamagedError(f"trial {chain[0].number} is of a training that was not asked for")
+        return chains, duplicates
 
     def _chains(self) -> dict[Point, list[FrozenTrial]]:
         """Give the trials of every point that count, after putting right what others have left half done."""
         while True:
-            chains, duplicates = chains_of(self._read())
+            chains, duplicates = self._of_points()
             unwanted = [trial for trial in duplicates if trial.state.name == "WAITING"]
             unfollowed = {point: chain[-1] for point, chain in chains.items() if is_to_follow(chain[-1])}
             if not unwanted and not unfollowed:

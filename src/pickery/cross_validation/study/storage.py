@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from pickery.cross_validation.study.chains import StudyDamagedError
 from pickery.cross_validation.study.journal import Journal
 from pickery.cross_validation.study.locks import FolderLock
 from pickery.errors import InputError
@@ -60,7 +61,12 @@ def open_storage(folder: Path, lock: FolderLock, address: str | None) -> tuple[B
     place = str(folder / JOURNAL)
     with in_words(place):
         journal = Journal(folder / JOURNAL, lock)
-        return JournalStorage(cast("BaseJournalBackend", journal)), place
+        try:
+            return JournalStorage(cast("BaseJournalBackend", journal)), place
+        except InputError:
+            raise
+        except (AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:  # Optuna checks nothing
+            raise StudyDamagedError(" ".join(str(error).split())[:100] or type(error).__name__) from error
 
 
 @contextmanager
@@ -68,6 +74,12 @@ def in_words(place: str) -> Iterator[None]:
     """Tell in the user's words that a storage cannot be read or written."""
     try:
         yield
+    except StudyDamagedError as error:
+        mend = "give another" if place.startswith("cross_validation.storage=") else "remove it"
+        raise InputError(
+            f"{place} is damaged ({error}): {mend} and give the same command again; trainings that are finished are "
+            "found in their folders and not repeated"
+        ) from error
     except _errors() as error:
         raise InputError(
             f"{place} cannot be read or written ({_reason(error)}): "

@@ -15,10 +15,16 @@ if TYPE_CHECKING:
 
 
 class GridTrials:
-    """Makes trials of a grid's points."""
+    """Makes trials of a grid's points.
+
+    Attributes
+    ----------
+    grid
+        The grid.
+    """
 
     def __init__(self, grid: Grid) -> None:
-        self._grid = grid
+        self.grid = grid
         self._space = {"fold": list(range(grid.folds))} | {axis.parameter: list(axis.values) for axis in grid.axes}
 
     @cached_property
@@ -40,9 +46,9 @@ class GridTrials:
         """
         from optuna.trial import TrialState, create_trial
 
-        values = self._grid.values[point.value]
-        params: dict[str, Any] = {axis.parameter: value for axis, value in zip(self._grid.axes, values, strict=True)}
-        of_pickery = {"rung": point.rung, "fold": point.fold, "value": point.value, "name": self._grid.name(point)}
+        values = self.grid.values[point.value]
+        params: dict[str, Any] = {axis.parameter: value for axis, value in zip(self.grid.axes, values, strict=True)}
+        of_pickery = {"rung": point.rung, "fold": point.fold, "value": point.value, "name": self.grid.name(point)}
         of_sampler: dict[str, Any] = {}
         if follows is not None:
             of_pickery["follows"] = follows
@@ -74,7 +80,7 @@ class GridTrials:
         from optuna.trial import TrialState, create_trial
 
         numbers, study = {}, create_study(sampler=self.sampler)
-        for number in range(len(self._grid.values) * self._grid.folds):
+        for number in range(len(self.grid.values) * self.grid.folds):
             trial = create_trial(state=TrialState.WAITING, system_attrs={"grid_id": number})
             params = {
                 name: self.sampler.sample_independent(study, trial, name, distribution)
