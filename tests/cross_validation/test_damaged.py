@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pickery.cli import main
 from pickery.errors import InputError
 from tests.conftest import TinyData
 from tests.cross_validation.conftest import EXAMPLE, Done, Programs, cross_validate
@@ -139,6 +140,19 @@ def test_what_a_finished_one_lacks_the_same_command_puts_right(
         assert "missing or changed is" in done.said
     assert_whole(done, reference)
     assert "nothing to do" in again().said
+
+
+@pytest.mark.parametrize("name", ["summary.json", "config.yaml"])
+def test_its_report_says_what_to_remove_and_that_is_enough(
+    folder: Path, again: Again, reference: Done, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    (folder / name).write_text("{")
+    assert main(["report", str(folder)]) == 1
+    assert f"{name} is damaged" in (said := capsys.readouterr().err)
+    assert "remove it, and the command that cross-validated writes it again" in said
+    (folder / name).unlink()
+    assert_whole(again(), reference)
+    assert main(["report", str(folder), "report.track=false"]) == 0
 
 
 @pytest.mark.parametrize("text", ["[]", '{"best_epoch": "two"}', '{"best_epoch": 2, "epo'])

@@ -15,6 +15,8 @@ from pickery.errors import InputError
 from pickery.report.reading import Remark, read_curves
 
 NEEDED = ("summary.json", "config.yaml", "micrographs.csv")
+OF_A_CROSS_VALIDATION = ("cross_validation.csv", "study.journal")
+"""One of which tells its folder from a training's."""
 
 
 @dataclass(frozen=True)
@@ -96,9 +98,10 @@ def read_run(path: Path) -> Training | CrossValidated:
 
 def damaged(path: Path, why: object) -> InputError:
     """Say that a file of a run's folder is not as the run wrote it."""
-    return InputError(
-        f"{path} is damaged ({' '.join(str(why).split())[:200]}): remove {path.parent}, and its command trains it again"
-    )
+    mend = f"remove {path.parent}, and its command trains it again"
+    if any((path.parent / name).exists() for name in OF_A_CROSS_VALIDATION):  # all that it has follows from the others
+        mend = "remove it, and the command that cross-validated writes it again"
+    return InputError(f"{path} is damaged ({' '.join(str(why).split())[:200]}): {mend}")
 
 
 def _training(path: Path, *, alone: bool = True) -> Training:
