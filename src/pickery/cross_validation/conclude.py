@@ -141,8 +141,8 @@ def _curve(bench: Bench, folder: Path) -> Curve | None:
     path, monitor = folder / "metrics.csv", bench.monitor
     if not path.exists():
         return None
-    rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
     try:
+        rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
         held_out = [_number(row.get(f"test_{monitor}")) for row in rows]
         training = [_number(row.get(f"train_{monitor}")) for row in rows]
         epochs = [int(row["epoch"]) for row in rows]
@@ -176,8 +176,7 @@ def _track(bench: Bench, table: Table, final: Mapping[str, Any], plots: Sequence
     best = {f"best/{name}": final["regions"][name] for name in (PRECISION, AUPRC)}
     best |= {f"best/{name}": value for name, value in final["picks"].items() if isinstance(value, (int, float))}
     best |= {f"best/mean_{bench.monitor}": winner.mean}
-    if not tracker.steps(f"best/mean_{bench.monitor}"):  # else told by one who was killed before the end
-        tracker.metrics({name: value for name, value in best.items() if value is not None}, step=0)
+    tracker.metrics({name: value for name, value in best.items() if value is not None}, step=0)
     tracker.tags(
         {
             "cross_validation.winner": winner.label,

@@ -231,10 +231,8 @@ def _read(workers: Path, name: str) -> tuple[dict[str, Any], float] | None:
         except ValueError:
             record = None
         return (record if isinstance(record, dict) else {}), touched
-    try:
-        return {}, _record(
-            workers, name
-        ).stat().st_mtime  # no file, or one that cannot be read: it grows old as others do
+    try:  # no file, or one that cannot be read: it grows old as others do
+        return {}, _record(workers, name).stat().st_mtime
     except OSError:
         return {}, float("inf")
 
