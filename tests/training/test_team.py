@@ -52,7 +52,7 @@ def assert_same_curves(one: Path, other: Path) -> None:
         assert first.keys() == second.keys()
         for name, value in first.items():
             by_rank = "auprc" in name or "pick_" in name  # two of almost equal scores change places
-            assert second[name] == pytest.approx(value, rel=1e-2 if by_rank else 1e-4, nan_ok=True), name
+            assert second[name] == pytest.approx(value, rel=1e-3 if by_rank else 1e-5, nan_ok=True), name
 
 
 @pytest.fixture(autouse=True)

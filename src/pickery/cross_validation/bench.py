@@ -31,7 +31,7 @@ from pickery.training.inputs import simulated_data
 from pickery.training.listener import Listener, Silence
 from pickery.training.record import RECORD, UNREADABLE, Record, read_record, write_record
 from pickery.training.run import engine_version, tracking_options, write_config
-from pickery.training.run_folder import check_given, default_folder, identity, make_folder
+from pickery.training.run_folder import check_given, default_folder, identity, make_folder, of_any_run
 
 LOCK = ".cross_validation.lock"
 SUMMARY = "summary.json"
@@ -120,6 +120,11 @@ class Bench:
         """Give the folder of the final training with a value."""
         return self.path / self.grid.folder(Point(0, FINAL, value))
 
+    def missing_of_final(self, value: int) -> list[str]:
+        """Name what the final training with a value, once done, should have left and is not there."""
+        files = [self.final_folder(value) / name for name in (SUMMARY, "model.ckpt")]
+        return [str(file) for file in files if not file.is_file()]
+
     def summary(self) -> Mapping[str, Any] | None:
         """Read what ``summary.json`` says; None where it is missing or damaged."""
         try:
@@ -135,9 +140,8 @@ class Bench:
         table = self.table()
         if table.winner is None:
             return []
-        final = self.final_folder(table.winner.value)
-        files = [final / SUMMARY, final / "model.ckpt", *(self.path / name for name in LEFT)]
-        found = [str(file) for file in files if not file.is_file()]
+        found = self.missing_of_final(table.winner.value)
+        found += [str(self.path / name) for name in LEFT if not (self.path / name).is_file()]
         if self.summary() is None:
             found.append(str(self.path / SUMMARY))
         try:
@@ -187,7 +191,7 @@ def set_up(config: CrossValidateConfig, listener: Listener) -> Bench:
     else:
         path = default_folder("cross-validate", config, decides, short)
     try:
-        make_folder(path, given=config.run_dir is not None, of_a_run=lambda name: name.startswith("."))
+        make_folder(path, given=config.run_dir is not None, of_a_run=of_any_run)
     except InputError:
         if not (path / RECORD).exists():  # else another process has begun it at this moment
             raise

@@ -197,9 +197,8 @@ def _final(bench: Bench, table: Table, presence: Presence) -> tuple[str, Claim |
     point = Point(0, FINAL, table.winner.value)
     bench.finals.enqueue([point])
     bench.finals.requeue_lost(bench.is_alive)
-    final = bench.final_folder(table.winner.value)
     standing = next(one for one in bench.finals.standings() if one.point == point)
-    if standing.state == "done" and not ((final / SUMMARY).exists() and (final / "model.ckpt").exists()):
+    if standing.state == "done" and bench.missing_of_final(table.winner.value):
         bench.finals.again(point)
         standing = next(one for one in bench.finals.standings() if one.point == point)
     if standing.state == "failed":

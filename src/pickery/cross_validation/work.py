@@ -161,12 +161,6 @@ def train_point(bench: Bench, study: PointStudy, claim: Claim, presence: Presenc
                 # whoever trains in the folder was taken for dead, or is a training of somebody's
                 time.sleep(OCCUPIED_S)
                 return None
-            if isinstance(error, RunFolderError):
-                folder = bench.path / bench.grid.folder(point)
-                mend = f". In a cross-validation: remove {folder}, and the same command trains it again"
-                raise InputError(
-                    f"{name}: {str(error).rstrip('.')}{'' if str(folder) + ',' in str(error) else mend}"
-                ) from error
             raise
         listener.log(traceback.format_exc())
         reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
@@ -200,16 +194,22 @@ def _train(bench: Bench, point: Point, listener: PointListener) -> Run:
     stop_after = None
     if point.fold != FINAL and point.rung + 1 < len(bench.ladder):
         stop_after = bench.ladder[point.rung].epochs
-    return run_training(
-        config,
-        bench.shelf.data(config, listener),
-        bench.pretrained,
-        listener,
-        run_name=bench.grid.run_name(point),
-        parent=bench.parent,
-        tags=tags | {"cross_validation": bench.path.name, "cross_validation.fold": fold},
-        stop_after=stop_after,
-    )
+    try:
+        return run_training(
+            config,
+            bench.shelf.data(config, listener),
+            bench.pretrained,
+            listener,
+            run_name=bench.grid.run_name(point),
+            parent=bench.parent,
+            tags=tags | {"cross_validation": bench.path.name, "cross_validation.fold": fold},
+            stop_after=stop_after,
+        )
+    except RunFolderError as error:  # what it says of run_dir holds for a training alone
+        folder = bench.path / bench.grid.folder(point)
+        raise RunFolderError(
+            f"{str(error).rstrip('.')}. In a cross-validation: remove {folder}, and the same command trains it again"
+        ) from error
 
 
 def result_of(run: Run, monitor: str) -> tuple[float, Mapping[str, Any]]:

@@ -285,12 +285,13 @@ def check_given(run_dir: str | None) -> None:
         if not os.access(there, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         if there == path:
-            _refuse_others(path, _of_any_run)
+            _refuse_others(path, of_any_run)
     except OSError as error:
         raise _not_writable(path, error, given=True) from error
 
 
-def _of_any_run(name: str) -> bool:
+def of_any_run(name: str) -> bool:
+    """Whether a file may be of a training or a cross-validation that was killed as it began: a lock, half a file."""
     return name.startswith(".")
 
 
