@@ -22,10 +22,12 @@ PATIENCE_S = 300.0
 SMALL_POOL = "import pickery.preprocess.pool as pool; pool.POOL_PAYS_FROM_PIXELS = 0"
 """So that these few small micrographs are prepared by several processes."""
 
+HIDDEN = {".lock", ".locks", ".cross_validation.lock", ".mlflow.lock", ".study", ".study.lock"}
+"""What a finished run may have that its user does not see."""
+
 NO_DRAWING = """
-from importlib import import_module
-for name in ("pickery.training.finish", "pickery.cross_validation.conclude"):
-    import_module(name).save_figure = lambda figure, path: (path.parent.mkdir(exist_ok=True), path.touch())
+from matplotlib.figure import Figure
+Figure.savefig = lambda figure, path, **how: path.touch()
 """
 """Drawing takes most of the time of trainings as short as these; all plots are empty files then."""
 
@@ -46,6 +48,29 @@ def to_be_killed(owner, before, calls):
 
 owner = import_module("{module}")
 to_be_killed(owner, owner.{function}, [])
+"""
+
+
+def killed_writing(file: str) -> str:
+    """Give the fault of which a program dies when it has half written one that is written whole, such as ``run/a.csv``.
+
+    Parameters
+    ----------
+    file
+        Its name, after that of its folder.
+    """
+    folder, name = file.split("/")
+    return f"""
+import os, signal
+import pickery.atomic as atomic
+
+def dying(path, before=atomic._sync):
+    if path.parent.name == "{folder}" and path.name.startswith(".{name}."):
+        os.truncate(path, os.path.getsize(path) // 2)
+        os.kill(os.getpid(), signal.SIGKILL)
+    before(path)
+
+atomic._sync = dying
 """
 
 
@@ -200,11 +225,7 @@ def figures_of(run: Path) -> dict[str, Any]:
 
 def leftovers(place: Path) -> list[str]:
     """Give the files that were being written when somebody was killed; none of them may be left by a finished run."""
-    return [
-        str(path.relative_to(place))
-        for path in place.rglob(".*")
-        if path.name.endswith(".part") or (path.is_dir() and path.parent.name == "store" and path.name != ".locks")
-    ]
+    return [str(path.relative_to(place)) for path in place.rglob(".*") if path.name not in HIDDEN]
 
 
 def differences(found: dict[str, Any], wanted: dict[str, Any]) -> list[str]:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 LONGEST_BYTES = 200
 """Of a name that is kept in a temporary file's: file systems take 255 bytes, and the rest of it needs some."""
+
+
+_TEMPORARY = re.compile(r"\.(.+)\.\d+\.[0-9a-f]{8}\.part")
 
 
 @contextmanager
@@ -36,6 +40,37 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file in UTF-8, whole or not at all."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def is_unfinished(name: str, endings: Collection[str]) -> bool:
+    """Say whether a name is that of a file which is being written, or was when its writer was killed.
+
+    Parameters
+    ----------
+    name
+        Of the file.
+    endings
+        Of the names that it may be going to have, such as ``.csv``; ``""`` for one without an ending.
+    """
+    found = _TEMPORARY.fullmatch(name)
+    return found is not None and Path(found[1]).suffix in endings
+
+
+def remove_unfinished(folder: Path, endings: Collection[str]) -> None:
+    """Remove what killed processes had not written whole: for whoever alone may write such files in a folder now."""
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if is_unfinished(path.name, endings):
+            path.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring a folder's list of names to the disk, where the system can open folders."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _sync(path: Path) -> None:

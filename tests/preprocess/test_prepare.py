@@ -27,6 +27,7 @@ from pickery.preprocess.store import open_prepared
 
 Run = Callable[..., Prepared]
 Write = Callable[..., None]
+BUILDER = "0123456789abcdef" * 2
 
 
 def set_folders(store: Path) -> list[str]:
@@ -309,9 +310,9 @@ def test_interrupted_pool_leaves_nothing_taken_for_whole(
 
 def test_leftovers_of_the_dead_are_removed(run: Run, micrographs: list[MicrographFile], store: Path) -> None:
     first = run(micrographs).set
-    leftover = store / f".{first.fingerprint}.0123"
+    leftover = store / f".{first.fingerprint}.{BUILDER}"
     first.directory.rename(leftover)  # whole but for its name
-    other = store / ".feed.0123"
+    other = store / f".feed.{BUILDER}"
     other.mkdir()
     second = run(micrographs)
     assert second.reused == 0
@@ -322,10 +323,10 @@ def test_folder_being_built_is_left_alone(run: Run, micrographs: list[Micrograph
     from filelock import FileLock
 
     (store / ".locks").mkdir(parents=True)
-    (store / ".feed.0123").mkdir()
+    (store / f".feed.{BUILDER}").mkdir()
     with FileLock(store / ".locks" / "feed.lock"):
         run(micrographs)
-    assert ".feed.0123" in set_folders(store)
+    assert f".feed.{BUILDER}" in set_folders(store)
 
 
 def test_cut_set_is_prepared_again(run: Run, micrographs: list[MicrographFile], store: Path) -> None:

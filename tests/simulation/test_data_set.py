@@ -112,6 +112,26 @@ def test_slower_of_two_processes_takes_what_the_other_wrote(tmp_path: Path) -> N
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
 
 
+def test_two_that_simulate_into_one_store_leave_each_other_alone(tmp_path: Path) -> None:
+    other = dataclasses.replace(TINY, seed=1)
+
+    def beside(done: int, of: int) -> None:
+        if done == 2:
+            cached_data_set(tmp_path / "store", other)
+
+    first = cached_data_set(tmp_path / "store", TINY, beside)
+    assert all(path.is_file() for path in first.files)
+    held = sorted(path.name for path in (tmp_path / "store").iterdir())
+    assert held == sorted([".locks", first.folder.name, f"simulated-{other.key}"])
+
+
+def test_what_a_killed_simulation_left_in_the_store_is_removed_by_the_next(tmp_path: Path) -> None:
+    left = tmp_path / f".simulated-{TINY.key}.{'0f' * 16}"
+    (left / "micrographs").mkdir(parents=True)
+    first = cached_data_set(tmp_path, TINY)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".locks", first.folder.name]
+
+
 def test_cache_is_keyed_by_every_setting(tmp_path: Path) -> None:
     first = cached_data_set(tmp_path / "store", TINY)
     assert first.folder == tmp_path / "store" / f"simulated-{TINY.key}"

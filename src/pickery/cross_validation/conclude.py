@@ -64,7 +64,7 @@ def conclude(bench: Bench, table: Table, listener: Listener) -> dict[str, Any]:
         trained, without = saved(bench.ladder, bench.grid.folds, bench.config.trainer.epochs)
         summary["halving"] = {"epochs_trained": trained, "epochs_without": without}
     _track(bench, table, of_final, plots, listener)
-    with TemporaryDirectory(prefix=".", dir=bench.path) as aside:
+    with TemporaryDirectory(prefix="pickery-") as aside:
         _write(Path(aside) / SUMMARY, summary)
         bench.tracker(listener).artifacts([Path(aside) / SUMMARY])
     return summary

@@ -24,6 +24,7 @@ from pickery.errors import InputError
 from pickery.sharing import gpu_of
 from pickery.tracking import Status
 from pickery.training.run import end_tracked
+from pickery.training.run_folder import clear
 
 
 @dataclass(frozen=True)
@@ -165,6 +166,7 @@ def _finish(bench: Bench, presence: Presence, watch: Watch, audience: Audience) 
             if state == "done":
                 audience.rest()
                 present(bench.path)  # removes what workers left that were killed
+                clear(bench.path)
                 concluded = conclude(bench, table, audience)
                 say_end(bench, table, concluded, audience)
                 end_tracked(bench.tracker(audience), "FINISHED", bench.path)

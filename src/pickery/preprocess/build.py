@@ -10,8 +10,8 @@ from pathlib import Path
 from shutil import disk_usage
 from typing import TYPE_CHECKING
 
+from pickery.building import put_in_place
 from pickery.errors import InputError
-from pickery.preprocess.building import put_in_place
 from pickery.preprocess.contents import content_hashes
 from pickery.preprocess.index import IMAGES_FILE, VALUE_BYTES, Entry, Index, Settings, is_whole, write_index
 from pickery.preprocess.pool import run_tasks
@@ -104,7 +104,7 @@ def build(wanted: Wanted, store: Path, folder: Path) -> Built:
         entries[i] = replace(source.entry, name=wanted.files[i].name, path=str(wanted.files[i].path))
     _close_gaps(images, [starts[i] for i in kept], [shapes[i] for i in kept])
     write_index(folder, Index(wanted.settings, tuple(entries[i] for i in kept)))
-    put_in_place(folder, target)
+    put_in_place(folder, target, is_whole=is_whole)
     return Built(target, bad, len(copied))
 
 

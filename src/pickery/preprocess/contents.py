@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeAlias
-from uuid import uuid4
+
+from pickery.atomic import remove_unfinished, write_text
 
 KNOWN_FILE = "contents.json"
 """In the store: the hashes of files already read, by path, size and `mark`."""
@@ -89,12 +90,8 @@ def _load_known(store: Path) -> Known:
 
 def _remember(store: Path, fresh: Known) -> None:
     """Add to the known hashes. Of two processes at once the later may drop what the earlier added: it is only time."""
-    temporary = store / f".{KNOWN_FILE}.{uuid4().hex}"
     # A store that cannot be written may still hold the set that is wanted; if it does not, building it will complain.
-    try:
+    with contextlib.suppress(OSError):
         store.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(_load_known(store) | fresh))
-        os.replace(temporary, store / KNOWN_FILE)
-    except OSError:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        remove_unfinished(store, [".json"])  # of the dead; one that is being written costs only time as well
+        write_text(store / KNOWN_FILE, json.dumps(_load_known(store) | fresh))

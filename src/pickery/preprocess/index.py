@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pickery.atomic import sync_folder
 from pickery.errors import InputError
 
 VERSION = 1
@@ -120,13 +121,3 @@ def is_whole(directory: Path) -> bool:
     except InputError:
         return False
     return True
-
-
-def sync_folder(folder: Path) -> None:
-    """Bring a folder's list of names to the disk, where the system can open folders."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pickery.building import building
 from pickery.errors import InputError, PickeryWarning
 from pickery.preprocess.build import Built, Wanted, build
-from pickery.preprocess.building import building
 from pickery.preprocess.contents import content_hashes
 from pickery.preprocess.index import Entry, Settings, is_whole, read_index
 from pickery.preprocess.store import PreparedSet, as_prepared, fingerprint
@@ -168,7 +168,7 @@ def _find_or_build(wanted: Wanted, store: Path) -> Built:
     key = fingerprint(wanted.contents, wanted.settings)
     try:
         if not is_whole(store / key):
-            with building(store, key) as folder:
+            with building(store, key, is_whole=is_whole) as folder:
                 if folder is not None:
                     return build(wanted, store, folder)
     except OSError as error:

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pickery.atomic import write_text
+from pickery.building import building, put_in_place
 from pickery.errors import InputError
 from pickery.simulation.micrographs import SimulatedMicrograph, micrograph_name, simulate_micrograph
 from pickery.simulation.settings import SIMULATION_VERSION, SimulationSettings
@@ -86,7 +88,27 @@ def write_data_set(
     InputError
         The folder holds something else, or cannot be written.
     """
-    return _write(Path(out), settings, progress, setting="simulation.out", advice="give another folder")
+    out = Path(out)
+    found = DataSet(out, settings)
+    place = ("simulation.out", "give another folder")
+    if _is_there(found, *place):
+        return found
+    # not tempfile: its folders are private to their owner, and stay so under their final name
+    temporary = DataSet(out.with_name(f".{out.name}.{os.getpid()}.{secrets.token_hex(4)}.part"), settings)
+    try:
+        temporary.micrographs.mkdir(parents=True)
+        _fill(temporary, progress)
+        try:
+            temporary.folder.rename(out)
+        except OSError:
+            # another process may have been quicker, and what it wrote is the same
+            if _difference(found) is not None:
+                raise
+    except OSError as error:
+        raise _not_written(found, error, *place) from error
+    finally:
+        shutil.rmtree(temporary.folder, ignore_errors=True)
+    return found
 
 
 def cached_data_set(
@@ -112,40 +134,37 @@ def cached_data_set(
     InputError
         The folder is damaged, or cannot be written.
     """
-    folder = Path(store) / f"simulated-{settings.key}"
-    return _write(folder, settings, progress, setting="preprocess.store", advice="delete that folder")
+    store = Path(store)
+    found = DataSet(store / f"simulated-{settings.key}", settings)
+    place = ("preprocess.store", "delete that folder")
 
+    def is_whole(folder: Path) -> bool:
+        return _difference(DataSet(folder, settings)) is None
 
-def _write(
-    out: Path,
-    settings: SimulationSettings,
-    progress: Callable[[int, int], None] | None,
-    *,
-    setting: str,
-    advice: str,
-) -> DataSet:
-    found = DataSet(out, settings)
-    difference = _difference(found)
-    if difference is None:
+    if _is_there(found, *place):
         return found
-    if difference:
-        raise InputError(f"{setting}: {out} {difference}: {advice}.")
-    # not tempfile: its folders are private to their owner, and stay so under their final name
-    temporary = DataSet(out.with_name(f".{out.name}.{os.getpid()}.{secrets.token_hex(4)}.part"), settings)
     try:
-        temporary.micrographs.mkdir(parents=True)
-        _fill(temporary, progress)
-        try:
-            temporary.folder.rename(out)
-        except OSError:
-            # another process may have been quicker, and what it wrote is the same
-            if _difference(found) is not None:
-                raise
+        with building(store, found.folder.name, is_whole=is_whole) as folder:
+            if folder is not None:
+                fresh = DataSet(folder, settings)
+                fresh.micrographs.mkdir()
+                _fill(fresh, progress)
+                put_in_place(folder, found.folder, is_whole=is_whole)
     except OSError as error:
-        raise InputError(f"{setting}: {out} cannot be written ({error.strerror or error}): {advice}.") from error
-    finally:
-        shutil.rmtree(temporary.folder, ignore_errors=True)
+        raise _not_written(found, error, *place) from error
     return found
+
+
+def _is_there(data_set: DataSet, setting: str, advice: str) -> bool:
+    """Say whether a data set is there; one that is damaged, and anything else in its place, is refused."""
+    difference = _difference(data_set)
+    if difference:
+        raise InputError(f"{setting}: {data_set.folder} {difference}: {advice}.")
+    return difference is None
+
+
+def _not_written(data_set: DataSet, error: OSError, setting: str, advice: str) -> InputError:
+    return InputError(f"{setting}: {data_set.folder} cannot be written ({error.strerror or error}): {advice}.")
 
 
 def _difference(data_set: DataSet) -> str | None:
@@ -200,7 +219,7 @@ def _fill(data_set: DataSet, progress: Callable[[int, int], None] | None) -> Non
         "picks": sum(len(micrograph.picks) for micrograph in simulated),
         "micrographs": [_describe(micrograph) for micrograph in simulated],
     }
-    data_set.record.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    write_text(data_set.record, json.dumps(record, indent=2) + "\n")
 
 
 def _describe(micrograph: SimulatedMicrograph) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from pickery.atomic import is_unfinished, remove_unfinished
 from pickery.config.load import flat
 from pickery.config.schema import DataGroup, TrainConfig
 from pickery.errors import InputError
@@ -51,6 +52,9 @@ NOT_COUNTED = (
     "engine.executable",
     "trainer.threads",
 )
+
+ENDINGS = ("", ".ckpt", ".csv", ".json", ".png", ".yaml")
+"""Of what whoever holds a run's folder writes to it; a report may be being written by somebody else."""
 
 State = Literal["new", "interrupted", "finished", "longer"]
 
@@ -96,7 +100,7 @@ def identity(
 
 def _of_a_run(name: str) -> bool:
     """Whether a file belongs to any run: the lock, or what a killed process left of a file that it was writing."""
-    return name == ".lock" or re.fullmatch(r"\.\w+\.(ckpt|csv|json|yaml)\..+", name) is not None
+    return name == ".lock" or is_unfinished(name, ENDINGS)
 
 
 def _under(name: str, other: str) -> bool:
@@ -192,9 +196,7 @@ class RunFolder:
         try:
             lock = ExitStack()
             lock.enter_context(FileLock(path / ".lock", timeout=0))
-            for entry in path.iterdir():
-                if entry.name != ".lock" and _of_a_run(entry.name):
-                    entry.unlink()  # the lock says that its writer is dead
+            clear(path)  # the lock says that their writers are dead
         except Timeout as error:
             raise InputError(f"another process is training in {path}: wait for it, or give another run_dir") from error
         except OSError as error:
@@ -260,6 +262,12 @@ def make_folder(path: Path, *, given: bool, of_a_run: Callable[[str], bool]) -> 
         _refuse_others(path, of_a_run)
     except OSError as error:
         raise _not_writable(path, error, given=given) from error
+
+
+def clear(path: Path) -> None:
+    """Remove what killed processes left half written in a run's folder: for whoever holds its lock."""
+    remove_unfinished(path, ENDINGS)
+    remove_unfinished(path / "plots", ENDINGS)
 
 
 def check_given(run_dir: str | None) -> None:
