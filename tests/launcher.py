@@ -35,11 +35,12 @@ def start(words: list[str], folder: str, said: str, fault: str | None, environme
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT | os.O_APPEND), 1)
     os.dup2(1, 2)
-    from pickery.cli import main
+    from pickery.__main__ import program
 
     if fault is not None:
         exec(fault, {"__name__": "fault"})
-    status = main(words)
+    sys.argv[1:] = words
+    status = program()
     sys.stdout.flush()
     sys.exit(status)
 

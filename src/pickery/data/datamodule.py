@@ -19,8 +19,7 @@ from pickery.data.patches import rotate
 from pickery.data.pixels import Pixels, cut_squares
 from pickery.data.regions import LabelledRegions, label_map, marked_by
 from pickery.data.sampler import RegionSampler
-from pickery.orphans import end_with_parent, start_tracker
-from pickery.termination import uninterrupted
+from pickery.orphans import end_with_parent, starting
 
 MinibatchTensors = dict[str, Tensor]
 
@@ -202,7 +201,9 @@ class _MinibatchLoader(DataLoader[MinibatchTensors]):
     """Starts all of its processes before it lets a request to end through: one half started would be nobody's."""
 
     def __iter__(self) -> Any:
-        with uninterrupted():
+        if not self.num_workers:
+            return super().__iter__()
+        with starting():
             return super().__iter__()
 
 
@@ -259,8 +260,6 @@ class PickerDataModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[MinibatchTensors]:
         """Load one epoch's minibatches in the order of their steps."""
-        if self.workers > 0:
-            start_tracker()
         return _MinibatchLoader(
             MinibatchDataset(
                 self.region_sampler,

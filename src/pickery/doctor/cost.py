@@ -6,10 +6,15 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pickery.config.schema import TrainConfig
+from pickery.errors import InputError
 from pickery.formats.micrographs import read_micrograph
+from pickery.orphans import end_with_parent, starting
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
 
 WARM, TIMED = 2, 3
 """Minibatches before the clock starts, and those that it times."""
@@ -60,12 +65,41 @@ def measure(config: TrainConfig, micrograph: Path, prepared: tuple[int, int]) ->
         One of them, to prepare.
     prepared
         Its (rows, columns) once prepared.
+
+    Raises
+    ------
+    InputError
+        When the system ends that process; and what goes wrong in it.
     """
-    from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import get_context
 
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(_measure, config, micrograph, prepared).result()
+    context = get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_tell, args=(sender, config, micrograph, prepared), daemon=True)
+    try:
+        with starting():
+            process.start()
+        sender.close()
+        found = receiver.recv()
+    except EOFError:
+        raise InputError("the system ended what measured a few minibatches, for want of memory most likely") from None
+    finally:
+        if process.pid is not None:
+            process.kill()
+            process.join()
+    if isinstance(found, Exception):
+        raise found
+    assert isinstance(found, Cost)
+    return found
+
+
+def _tell(sender: Connection, config: TrainConfig, micrograph: Path, prepared: tuple[int, int]) -> None:
+    """Measure, and send what was found or went wrong."""
+    end_with_parent()
+    try:
+        sender.send(_measure(config, micrograph, prepared))
+    except Exception as error:
+        sender.send(error)
 
 
 def _measure(config: TrainConfig, micrograph: Path, prepared: tuple[int, int]) -> Cost:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import BrokenExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -261,9 +260,6 @@ def _cost(config: DoctorConfig, following: Following, found: files.Micrographs, 
         cost = measure(settled, first.path, prepared)
     except InputError as error:
         report.fault("cost", str(error))
-        return
-    except BrokenExecutor:
-        report.fault("cost", "the system ended what measured a few minibatches, for want of memory most likely")
         return
     train, test = len(found.files), round(len(found.files) * config.data.test_fraction)
     if config.data.test_micrographs is None:

@@ -23,7 +23,7 @@ from pickery.errors import InputError, PickeryWarning
 from pickery.memory import is_full, keep_freed_memory
 from pickery.model import Picker
 from pickery.model.weights import LoadedWeights
-from pickery.orphans import end_with_parent, start_tracker
+from pickery.orphans import end_with_parent, starting
 from pickery.picking.candidates import CandidateFolder, Candidates
 from pickery.picking.model import build_network
 from pickery.picking.work import Task, pick_micrograph
@@ -105,7 +105,6 @@ class _Crew:
         # as arrays: tensors would travel through shared memory, of which containers have little
         state = {name: tensor.numpy() for name, tensor in self._weights.state_dict.items()}
         # never forked: this process may have threads and a GPU open
-        start_tracker()
         context = multiprocessing.get_context("spawn")
         try:
             for number in range(self._workers):
@@ -114,10 +113,12 @@ class _Crew:
                 process = context.Process(target=_work, args=arguments, daemon=True)
                 gpu = gpu_of(number, os.environ.get("CUDA_VISIBLE_DEVICES"), count)
                 environment = {"OMP_NUM_THREADS": str(threads)}
-                with _environment(environment if gpu is None else environment | {"CUDA_VISIBLE_DEVICES": gpu}):
+                if gpu is not None:
+                    environment["CUDA_VISIBLE_DEVICES"] = gpu
+                with starting(), _environment(environment):
                     process.start()
-                there.close()
-                self._processes[here] = process
+                    there.close()
+                    self._processes[here] = process
         except OSError as error:
             self._end()
             if error.errno in (errno.EAGAIN, errno.ENOMEM):  # no further process can be started

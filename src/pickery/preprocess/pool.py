@@ -11,7 +11,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 
 from pickery.errors import InputError
-from pickery.orphans import end_with_parent, start_tracker
+from pickery.orphans import end_with_parent, starting
 from pickery.preprocess.work import Normalisation, Task, read_ahead, run_task
 
 POOL_PAYS_FROM_PIXELS = 25_000_000
@@ -68,7 +68,8 @@ def run_tasks(tasks: Mapping[int, Task], *, workers: int, pixels: int) -> Iterat
 def _run_on_pool(tasks: Mapping[int, Task], workers: int) -> Iterator[tuple[int, Normalisation | str]]:
     pool = ProcessPoolExecutor(workers, mp_context=_context(), initializer=_begin_worker)
     try:
-        numbers = {pool.submit(run_task, task): number for number, task in tasks.items()}
+        with starting():  # the first starts them all
+            numbers = {pool.submit(run_task, task): number for number, task in tasks.items()}
         for future in as_completed(numbers):
             yield numbers[future], future.result()
     except OSError as error:
@@ -84,7 +85,6 @@ def _context() -> multiprocessing.context.BaseContext:
     """Choose how processes start: never by forking this one, which may have threads and a GPU open."""
     if sys.platform == "win32":
         return multiprocessing.get_context("spawn")
-    start_tracker()
     context = multiprocessing.get_context("forkserver")
     # Imported once by the server and not by each worker: scipy.fft takes longer to import than an image to prepare.
     context.set_forkserver_preload(["pickery.preprocess.work", "pickery.formats.micrographs", "scipy.fft"])
