@@ -12,7 +12,6 @@ from pathlib import Path
 LONGEST_BYTES = 200
 """Of a name that is kept in a temporary file's: file systems take 255 bytes, and the rest of it needs some."""
 
-
 _TEMPORARY = re.compile(r"\.(.+)\.\d+\.[0-9a-f]{8}\.part")
 
 
@@ -50,10 +49,10 @@ def is_unfinished(name: str, endings: Collection[str]) -> bool:
     name
         Of the file.
     endings
-        Of the names that it may be going to have, such as ``.csv``; ``""`` for one without an ending.
+        Of the names that it may be going to have, such as ``.csv``.
     """
     found = _TEMPORARY.fullmatch(name)
-    return found is not None and Path(found[1]).suffix in endings
+    return found is not None and found[1].endswith(tuple(endings))
 
 
 def remove_unfinished(folder: Path, endings: Collection[str]) -> None:

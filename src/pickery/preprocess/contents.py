@@ -93,5 +93,5 @@ def _remember(store: Path, fresh: Known) -> None:
     # A store that cannot be written may still hold the set that is wanted; if it does not, building it will complain.
     with contextlib.suppress(OSError):
         store.mkdir(parents=True, exist_ok=True)
-        remove_unfinished(store, [".json"])  # of the dead; one that is being written costs only time as well
+        remove_unfinished(store, [KNOWN_FILE])  # of the dead; one that is being written costs only time as well
         write_text(store / KNOWN_FILE, json.dumps(_load_known(store) | fresh))

@@ -53,7 +53,7 @@ NOT_COUNTED = (
     "trainer.threads",
 )
 
-ENDINGS = ("", ".ckpt", ".csv", ".json", ".png", ".yaml")
+ENDINGS = (".ckpt", ".csv", ".json", ".png", ".study", ".yaml")
 """Of what whoever holds a run's folder writes to it; a report may be being written by somebody else."""
 
 State = Literal["new", "interrupted", "finished", "longer"]
