@@ -650,7 +650,7 @@ def test_a_folder_whose_name_is_no_text(capsys: pytest.CaptureFixture[str]) -> N
 
 def test_what_a_killed_process_left_half_written_is_no_obstacle(tiny: TinyData) -> None:
     Path("run").mkdir()
-    for name in (".lock", ".run.json.4711"):
+    for name in (".lock", ".run.json.4711.0123abcd.part"):
         Path("run", name).touch()
     assert main(["train", *tiny.overrides("trainer.epochs=1", "run_dir=run")]) == 0
     assert sorted(path.name for path in Path("run").iterdir() if path.name.startswith(".")) == [".lock"]

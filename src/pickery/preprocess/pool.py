@@ -66,9 +66,10 @@ def run_tasks(tasks: Mapping[int, Task], *, workers: int, pixels: int) -> Iterat
 
 
 def _run_on_pool(tasks: Mapping[int, Task], workers: int) -> Iterator[tuple[int, Normalisation | str]]:
-    pool = ProcessPoolExecutor(workers, mp_context=_context(), initializer=_begin_worker)
+    with starting():  # its semaphores start what clears up after them
+        pool = ProcessPoolExecutor(workers, mp_context=_context(), initializer=_begin_worker)
     try:
-        with starting():  # the first starts them all
+        with starting():  # the first task starts them all
             numbers = {pool.submit(run_task, task): number for number, task in tasks.items()}
         for future in as_completed(numbers):
             yield numbers[future], future.result()
