@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
 
 from pickery.termination import uninterrupted
 
@@ -53,8 +53,8 @@ def _blocked(name: str) -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def end_with_parent() -> None:
-    """End this process, a worker, as soon as the one that started it is gone, killed or not.
+def end_with_parent(connection: Connection | None = None) -> None:
+    """End this process, a worker, as soon as the one that started it is gone, killed or not, or closes a connection.
 
     Not left to whoever waits for work on a pipe or asks who its parent is: what a server of forked processes starts has
     the server for a parent, which lives as long as any of them does.
@@ -63,7 +63,7 @@ def end_with_parent() -> None:
     assert parent is not None, "a worker has a parent"
 
     def watch() -> None:
-        wait([parent.sentinel])
+        wait([parent.sentinel] if connection is None else [parent.sentinel, connection])
         os._exit(1)
 
     threading.Thread(target=watch, name="end with parent", daemon=True).start()

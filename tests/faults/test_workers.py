@@ -74,6 +74,31 @@ def test_preparing_whose_worker_dies_says_so_and_starts_anew_when_asked_again(
     assert not differences(figures_of(tmp_path / "run"), figures_of(whole.place / "run"))
 
 
+DIES_YOUNG = """
+import os, signal, time
+from concurrent.futures import ProcessPoolExecutor
+
+def slowly(pool, start=ProcessPoolExecutor._spawn_process):
+    for earlier in list(pool._processes):
+        os.kill(earlier, signal.SIGKILL)
+        time.sleep(1)
+    start(pool)
+
+ProcessPoolExecutor._spawn_process = slowly
+"""
+"""The first worker dies while the second is started, which the pool then does not know of."""
+
+
+def test_preparing_whose_first_worker_dies_while_the_second_is_started_does_not_hang(
+    training_together: Victim, tmp_path: Path
+) -> None:
+    program = training_together.start(tmp_path, fault=DIES_YOUNG)
+    program.wait_until(lambda: len(forked_workers(program)) == 2)
+    assert program.wait(60) == 1
+    assert "One of the 2 processes that prepare micrographs died, most likely for want of memory" in program.said
+    assert "Traceback" not in program.said
+
+
 def test_the_loaders_of_a_training_that_is_killed_alone_end_with_it(
     training_together: Victim, whole: Whole, tmp_path: Path
 ) -> None:

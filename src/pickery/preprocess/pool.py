@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import Connection
 
 from pickery.errors import InputError
 from pickery.orphans import end_with_parent, starting
@@ -66,20 +67,28 @@ def run_tasks(tasks: Mapping[int, Task], *, workers: int, pixels: int) -> Iterat
 
 
 def _run_on_pool(tasks: Mapping[int, Task], workers: int) -> Iterator[tuple[int, Normalisation | str]]:
+    context = _context()
+    end, hold = context.Pipe(duplex=False)
     with starting():  # its semaphores start what clears up after them
-        pool = ProcessPoolExecutor(workers, mp_context=_context(), initializer=_begin_worker)
+        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_worker, initargs=(end,))
     try:
-        with starting():  # the first task starts them all
+        with starting():
             numbers = {pool.submit(run_task, task): number for number, task in tasks.items()}
         for future in as_completed(numbers):
             yield numbers[future], future.result()
-    except OSError as error:
-        if error.errno in (errno.EAGAIN, errno.ENOMEM):  # no further process can be started
-            raise MemoryError from None
+    except (BrokenProcessPool, OSError) as error:
+        hold.close()  # a pool that one died of forgets whom it was just starting, and waits for him for ever
+        match getattr(error, "errno", error):
+            case errno.EAGAIN | errno.ENOMEM:  # no further process can be started
+                raise MemoryError from None
+            case None | errno.EPIPE:  # one was being started that was to share what is closed by now
+                raise BrokenProcessPool from None
         raise
     finally:
         # Whatever ends the loop (an error, Ctrl-C), nobody writes to the set after this.
         pool.shutdown(wait=True, cancel_futures=True)
+        hold.close()
+        end.close()
 
 
 def _context() -> multiprocessing.context.BaseContext:
@@ -92,7 +101,7 @@ def _context() -> multiprocessing.context.BaseContext:
     return context
 
 
-def _begin_worker() -> None:
+def _begin_worker(end: Connection) -> None:
     """Leave Ctrl-C to the parent, which waits for the image in hand, and end with the parent if that is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    end_with_parent()
+    end_with_parent(end)
